@@ -1,0 +1,87 @@
+//! Immutable bytes that many holders share without copying.
+
+use alloc::{sync::Arc, vec::Vec};
+use core::{fmt, ops::Deref, ops::Range};
+
+/// A message body, or part of one. Cloning and slicing share the bytes; nothing can change them.
+#[derive(Clone, Default)]
+pub struct Payload {
+    bytes: Arc<Vec<u8>>,
+    range: Range<u32>,
+}
+
+impl Payload {
+    /// The bytes of `range` of this payload, shared.
+    ///
+    /// # Panics
+    /// If `range` does not lie inside, as slicing does.
+    pub fn slice(&self, range: Range<usize>) -> Payload {
+        assert!(range.start <= range.end && range.end <= self.len(), "slice outside of the payload");
+        let at = |offset: usize| self.range.start + offset as u32;
+        Payload { bytes: self.bytes.clone(), range: at(range.start)..at(range.end) }
+    }
+}
+
+impl From<Vec<u8>> for Payload {
+    /// Takes the bytes over without copying.
+    ///
+    /// # Panics
+    /// Beyond 4 GiB, which no limit of this crate allows.
+    fn from(bytes: Vec<u8>) -> Payload {
+        let end = u32::try_from(bytes.len()).expect("payloads are bounded by Limits, far below 4 GiB");
+        Payload { bytes: Arc::new(bytes), range: 0..end }
+    }
+}
+
+impl From<&[u8]> for Payload {
+    fn from(bytes: &[u8]) -> Payload {
+        bytes.to_vec().into()
+    }
+}
+
+impl Deref for Payload {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes[self.range.start as usize..self.range.end as usize]
+    }
+}
+
+impl AsRef<[u8]> for Payload {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
+impl PartialEq for Payload {
+    fn eq(&self, other: &Payload) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Payload {}
+
+impl fmt::Debug for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Payload({} bytes", self.len())?;
+        let shown = &self[..self.len().min(16)];
+        for byte in shown {
+            write!(f, " {byte:02x}")?;
+        }
+        f.write_str(if shown.len() < self.len() { " ..)" } else { ")" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    #[test]
+    fn slices_of_slices_share_the_bytes() {
+        let whole = Payload::from(vec![1, 2, 3, 4, 5]);
+        let part = whole.slice(1..5).slice(1..3);
+        assert_eq!(&*part, &[3, 4]);
+        assert_eq!(part.as_ptr(), whole[2..].as_ptr());
+    }
+}
