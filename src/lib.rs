@@ -2,6 +2,7 @@
 //!
 //! | module | what | std? |
 //! |---|---|---|
+//! | [`amf`] | AMF0 and AMF3 values: decode with budgets, encode | no |
 //! | [`rtmp`] | one RTMP connection as a state machine, client or server | no |
 //!
 //! With `--no-default-features` only the first three are built, for `no_std` with `alloc`.
@@ -13,4 +14,5 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
+pub mod amf;
 pub mod rtmp;
