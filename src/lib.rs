@@ -3,6 +3,7 @@
 //! | module | what | std? |
 //! |---|---|---|
 //! | [`amf`] | AMF0 and AMF3 values: decode with budgets, encode | no |
+//! | [`flv`] | tags: the currency of the server; FLV reader and writer | no |
 //! | [`rtmp`] | one RTMP connection as a state machine, client or server | no |
 //!
 //! With `--no-default-features` only the first three are built, for `no_std` with `alloc`.
@@ -15,4 +16,5 @@ extern crate alloc;
 extern crate std;
 
 pub mod amf;
+pub mod flv;
 pub mod rtmp;

@@ -1,0 +1,23 @@
+//! FLV: the tag, which is what the whole server passes around, and the FLV file format around it.
+//!
+//! RTMP audio, video and data messages are FLV tag bodies, so [`Tag`] serves both. [`class`] says what a tag is
+//! for, [`data`] looks into data messages; [`reader`] and [`writer`] turn files and HTTP streams into tags and back.
+
+pub mod class;
+pub mod codec;
+pub mod data;
+#[cfg(any(test, feature = "fuzzing"))]
+mod fuzz;
+pub mod reader;
+pub mod tag;
+pub mod writer;
+
+pub use class::{TagClass, TagRole, Track, Tracks};
+pub use codec::Codec;
+#[cfg(any(test, feature = "fuzzing"))]
+pub use fuzz::fuzz;
+pub use reader::{Item, ReadError, ReadErrorKind, Reader, ReaderLimits};
+pub use tag::{Tag, TagKind};
+
+#[cfg(test)]
+mod tests;
