@@ -1,0 +1,231 @@
+//! What the application decides, and the replies that tell the peer.
+//!
+//! In: accept, reject, reply, notice, goodbye. Out: replies and status messages, and what the stream then does. Not here:
+//! what was asked (the parent module), the texts (`status`).
+
+use super::{Pending, Server, reply, send_error};
+use crate::{
+    amf::{Object, Value, amf0},
+    rtmp::{
+        ApiMisuse, MessageStreamId,
+        chunk::csid,
+        message::{Command, UserControl, type_id},
+        session::{
+            capabilities,
+            event::{CloseReason, Notice, RejectReason, RequestId},
+            link::Link,
+            status::{self, Asked},
+            streams::Use,
+        },
+    },
+};
+use alloc::vec::Vec;
+
+impl Server {
+    fn take(&mut self, request: RequestId) -> Result<Pending, ApiMisuse> {
+        match self.pending.take() {
+            Some((id, pending)) if id == request => Ok(pending),
+            other => {
+                self.pending = other;
+                Err(ApiMisuse::NoSuchRequest)
+            }
+        }
+    }
+
+    pub(in super::super) fn accept(&mut self, link: &mut Link, request: RequestId) -> Result<(), ApiMisuse> {
+        match self.take(request)? {
+            Pending::Connect { transaction, object_encoding, is_enhanced } => {
+                self.is_connected = true;
+                link.send_window_ack_size(self.window);
+                link.send_peer_bandwidth(self.window);
+                link.send_chunk_size(self.chunk_size);
+                link.send_user_control(UserControl::StreamBegin(MessageStreamId::CONNECTION));
+                let (properties, info) = connect_result(object_encoding, is_enhanced);
+                let result = Command::result(transaction, Value::Object(properties), Value::Object(info));
+                link.send_command(csid::COMMAND, MessageStreamId::CONNECTION, &result);
+                link.expect_command(true);
+            }
+            Pending::Publish { stream, name } => {
+                link.send_user_control(UserControl::StreamBegin(stream));
+                let mut info = status::info("NetStream.Publish.Start", "Publishing.");
+                info.push("details", name.as_str());
+                link.send_status(stream, info);
+                self.start(link, stream, Use::Publishing { name });
+            }
+            Pending::Play { stream, reset, name } => {
+                link.send_user_control(UserControl::StreamBegin(stream));
+                if reset {
+                    link.send_status(stream, status::info("NetStream.Play.Reset", "Playlist flushed."));
+                }
+                let mut info = status::info("NetStream.Play.Start", "Playing.");
+                info.push("details", name);
+                link.send_status(stream, info);
+                send_sample_access(link, stream);
+                self.start(link, stream, Use::Playing);
+            }
+            Pending::Play2 { stream, name } => {
+                let mut info = status::info("NetStream.Play.Transition", "Switching.");
+                info.push("details", name);
+                link.send_status(stream, info);
+            }
+            Pending::Pause { stream, paused: true } => {
+                link.send_status(stream, status::info("NetStream.Pause.Notify", "Paused."));
+                link.send_user_control(UserControl::StreamEof(stream));
+            }
+            Pending::Pause { stream, paused: false } => {
+                link.send_status(stream, status::info("NetStream.Unpause.Notify", "Playing on."));
+                link.send_user_control(UserControl::StreamBegin(stream));
+            }
+            Pending::Seek { stream, position } => {
+                let mut info = status::info("NetStream.Seek.Notify", "Seeking.");
+                info.push("details", position);
+                link.send_status(stream, info);
+                link.send_user_control(UserControl::StreamBegin(stream));
+            }
+            Pending::Call { stream, transaction, name } => {
+                // Length 0: live or unknown. ffmpeg asks before every play.
+                let value = if name == "getStreamLength" { Value::Number(0.0) } else { Value::Null };
+                reply(link, stream, transaction, value);
+            }
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, link: &mut Link, stream: MessageStreamId, doing: Use) {
+        if let Some(entry) = self.streams.get_mut(stream) {
+            *entry = doing;
+        }
+        if self.is_publishing() {
+            link.allow_media();
+        }
+        link.expect_media(self.is_publishing());
+        link.expect_command(false);
+    }
+
+    pub(in super::super) fn reject(
+        &mut self,
+        link: &mut Link,
+        request: RequestId,
+        why: &RejectReason,
+    ) -> Result<(), ApiMisuse> {
+        match self.take(request)? {
+            Pending::Connect { transaction, .. } => {
+                let info = status::rejection(Asked::Connect, why);
+                send_error(link, MessageStreamId::CONNECTION, transaction, info);
+                link.start_closing();
+            }
+            Pending::Publish { stream, .. } => {
+                link.send_status(stream, status::rejection(Asked::Publish, why));
+                link.start_closing();
+            }
+            Pending::Play { stream, .. } | Pending::Play2 { stream, .. } => {
+                link.send_status(stream, status::rejection(Asked::Play, why));
+            }
+            Pending::Pause { stream, .. } => {
+                link.send_status(stream, status::rejection(Asked::Pause, why));
+            }
+            Pending::Seek { stream, .. } => {
+                link.send_status(stream, status::rejection(Asked::Seek, why));
+            }
+            Pending::Call { stream, transaction, .. } => {
+                if transaction != 0.0 {
+                    send_error(link, stream, transaction, status::rejection(Asked::Call, why));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(in super::super) fn reply(
+        &mut self,
+        link: &mut Link,
+        request: RequestId,
+        values: &[Value],
+    ) -> Result<(), ApiMisuse> {
+        if !matches!(&self.pending, Some((id, Pending::Call { .. })) if *id == request) {
+            return Err(ApiMisuse::NoSuchRequest);
+        }
+        if let Pending::Call { stream, transaction, .. } = self.take(request)? {
+            if transaction != 0.0 {
+                let result = Command::new("_result", transaction, values.to_vec());
+                link.send_command(csid::COMMAND, stream, &result);
+            }
+        }
+        Ok(())
+    }
+
+    pub(in super::super) fn notify(
+        &self,
+        link: &mut Link,
+        stream: MessageStreamId,
+        notice: Notice,
+    ) -> Result<(), ApiMisuse> {
+        if !self.plays(stream) {
+            return Err(ApiMisuse::NoSuchStream);
+        }
+        match notice {
+            Notice::Published => {
+                link.send_user_control(UserControl::StreamBegin(stream));
+                link.send_status(stream, status::info("NetStream.Play.PublishNotify", "The stream is live."));
+            }
+            Notice::Unpublished => {
+                send_end(link, stream, status::info("NetStream.Play.UnpublishNotify", "The stream ended."));
+            }
+        }
+        Ok(())
+    }
+
+    /// Queues what every stream and the connection are told when we close.
+    pub(in super::super) fn say_goodbye(&self, link: &mut Link, why: CloseReason) {
+        for (stream, doing) in self.streams.iter() {
+            match doing {
+                Use::Idle => {}
+                Use::Publishing { .. } => {
+                    if let Some(info) = status::publisher_goodbye(why) {
+                        link.send_status(stream, info);
+                    }
+                }
+                Use::Playing => {
+                    send_end(link, stream, status::player_goodbye(why));
+                }
+            }
+        }
+        if let Some(info) = status::connection_goodbye(why).filter(|_| self.is_connected) {
+            link.send_status(MessageStreamId::CONNECTION, info);
+        }
+    }
+}
+
+/// The two objects of the answer to connect. Version and capabilities are those of FMS 3.5, which every client knows.
+/// E-RTMP properties stand in both objects, and only for peers that asked by sending some.
+fn connect_result(object_encoding: f64, is_enhanced: bool) -> (Object, Object) {
+    let mut properties = Object::from([
+        ("fmsVer", "FMS/3,5,7,7009".into()),
+        ("capabilities", 31.0.into()),
+        ("mode", 1.0.into()),
+    ]);
+    let mut info = status::info("NetConnection.Connect.Success", "Connection succeeded.");
+    info.push("objectEncoding", object_encoding);
+    if is_enhanced {
+        capabilities::answer(&mut properties);
+        capabilities::answer(&mut info);
+    }
+    (properties, info)
+}
+
+/// Permission to read samples; players that do not ask ignore it.
+fn send_sample_access(link: &mut Link, stream: MessageStreamId) {
+    let mut body = Vec::new();
+    let values = [Value::from("|RtmpSampleAccess"), Value::Boolean(true), Value::Boolean(true)];
+    values.iter().for_each(|value| amf0::encode(value, &mut body));
+    link.send_reply(csid::STATUS, stream, type_id::DATA, &body);
+}
+
+/// The end of what a player gets. GStreamer's rtmp2src (1.22.0, and newer by its source) throws away the one message
+/// that it holds when StreamEOF comes in the same read, mostly the last frame: so that this is no media, another
+/// message goes between.
+fn send_end(link: &mut Link, stream: MessageStreamId, info: Object) {
+    send_sample_access(link, stream);
+    link.send_user_control(UserControl::StreamEof(stream));
+    link.send_status(stream, info);
+}
