@@ -5,6 +5,7 @@
 //! | [`amf`] | AMF0 and AMF3 values: decode with budgets, encode | no |
 //! | [`flv`] | tags: the currency of the server; FLV reader and writer | no |
 //! | [`rtmp`] | one RTMP connection as a state machine, client or server | no |
+//! | `pcap` | captures of TCP conversations, read and written | feature `pcap` / `server` |
 //!
 //! With `--no-default-features` only the first three are built, for `no_std` with `alloc`.
 #![no_std]
@@ -17,4 +18,6 @@ extern crate std;
 
 pub mod amf;
 pub mod flv;
+#[cfg(any(feature = "pcap", feature = "server"))]
+pub mod pcap;
 pub mod rtmp;

@@ -1,0 +1,456 @@
+//! Dissector: the bytes of one direction -> handshake blocks, messages, and whatever is odd about them.
+//!
+//! For looking at conversations after the fact: nothing is answered, nothing depends on the other direction. Decoding is
+//! that of a session ([`chunk::Reader`], [`Message`]), so what this shows is what a session would see. Not here:
+//! printing, and who said what when ([`super::Stream::time_at`] knows by offset).
+//!
+//! Bounds: those of [`Limits`] while reading; the messages share the bodies that the reader copied.
+
+use super::Direction;
+use crate::{
+    amf::{Budget, amf0},
+    flv::{Tag, TagKind, TagRole},
+    rtmp::{
+        ErrorKind, Limits, MonoTime, Timestamp,
+        chunk::{self, RawMessage},
+        handshake::Handshake,
+        message::{DecodeFailure, Ignored, Message, UserControl, type_id},
+        output::Output,
+        wire::Cursor,
+    },
+};
+use alloc::{collections::BTreeMap, vec::Vec};
+use core::fmt;
+
+/// Everything one side said.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dissection {
+    /// The handshake blocks, if they are all there.
+    pub handshake: Option<Blocks>,
+    /// Whole messages, in the order in which they were completed.
+    pub messages: Vec<Dissected>,
+    /// By offset.
+    pub oddities: Vec<Oddity>,
+}
+
+/// The fields of C0 to C2, or S0 to S2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Blocks {
+    /// C0 or S0.
+    pub version: u8,
+    /// The sender's clock, from C1 or S1.
+    pub time: u32,
+    /// From C1 or S1: zero in the simple handshake, else the version of a product that may know the digest form.
+    pub product: [u8; 4],
+    /// C1 or S1 holds a valid Adobe digest.
+    pub is_signed: bool,
+    /// Bytes of all three.
+    pub len: u64,
+}
+
+/// A message and where it was found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dissected {
+    /// As the chunk stream carried it.
+    pub raw: RawMessage,
+    /// fmt of the chunk that opened it.
+    pub fmt: u8,
+    /// Bytes of this direction up to its last one.
+    pub end: u64,
+    /// What it means, or why it means nothing.
+    pub message: Result<Message, DecodeFailure>,
+}
+
+/// Something worth a second look. Most are legal; the field's clients do them all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Oddity {
+    /// Bytes of this direction before it.
+    pub offset: u64,
+    /// What.
+    pub kind: OddityKind,
+}
+
+/// What can be odd.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OddityKind {
+    /// The bytes end before the handshake does.
+    EndsInsideHandshake,
+    /// The bytes end in a message; this many follow the last whole one.
+    EndsInsideMessage {
+        /// Bytes behind the last whole message.
+        left: u64,
+    },
+    /// From here on nothing could be decoded.
+    Undecodable(ErrorKind),
+    /// A fmt 3 chunk opens a message and the time of the last one was absolute: the text says to add that time
+    /// again, nginx-rtmp adds nothing.
+    Fmt3AfterFmt0 {
+        /// The absolute time; with 0 both readings agree.
+        timestamp: Timestamp,
+    },
+    /// The first chunk of a chunk stream is fmt 1, so that it has no message stream id.
+    Fmt1OnFreshChunkStream,
+    /// A delta led to an earlier time than that of the message before.
+    TimeWentBack {
+        /// Milliseconds.
+        by: u32,
+    },
+    /// A command or data message with bytes that are not AMF.
+    BadAmf,
+    /// A control message is longer than its fields.
+    TrailingBytes {
+        /// How much longer.
+        len: usize,
+    },
+    /// A message is shorter than its fields.
+    TooShort,
+    /// A message type without a meaning.
+    UnknownType,
+    /// A user control event without a meaning.
+    UnknownUserControl(u16),
+    /// A part of an aggregate does not decode.
+    BadAggregate,
+    /// A media message that says neither what it is nor what codec it is in.
+    UnknownMedia,
+}
+
+impl OddityKind {
+    /// The name, without particulars; to count by.
+    pub const fn name(self) -> &'static str {
+        match self {
+            OddityKind::EndsInsideHandshake => "ends inside the handshake",
+            OddityKind::EndsInsideMessage { .. } => "ends inside a message",
+            OddityKind::Undecodable(_) => "not decodable any further",
+            OddityKind::Fmt3AfterFmt0 { .. } => "fmt 3 opens a message after fmt 0",
+            OddityKind::Fmt1OnFreshChunkStream => "fmt 1 on a fresh chunk stream",
+            OddityKind::TimeWentBack { .. } => "delta goes back in time",
+            OddityKind::BadAmf => "undecodable AMF",
+            OddityKind::TrailingBytes { .. } => "trailing bytes",
+            OddityKind::TooShort => "shorter than its fields",
+            OddityKind::UnknownType => "unknown message type",
+            OddityKind::UnknownUserControl(_) => "unknown user control event",
+            OddityKind::BadAggregate => "undecodable aggregate",
+            OddityKind::UnknownMedia => "unknown media",
+        }
+    }
+}
+
+impl fmt::Display for OddityKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())?;
+        match self {
+            OddityKind::EndsInsideMessage { left } => write!(f, " ({left} bytes behind the last whole one)"),
+            OddityKind::Undecodable(error) => write!(f, " ({error})"),
+            OddityKind::Fmt3AfterFmt0 { timestamp } => write!(f, " (of time {timestamp})"),
+            OddityKind::TimeWentBack { by } => write!(f, " (by {by} ms)"),
+            OddityKind::TrailingBytes { len } => write!(f, " ({len})"),
+            OddityKind::UnknownUserControl(event) => write!(f, " ({event})"),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Takes all bytes of one direction, from the first one of the handshake on, apart.
+pub fn dissect(direction: Direction, bytes: &[u8]) -> Dissection {
+    let mut found = Dissection { handshake: None, messages: Vec::new(), oddities: Vec::new() };
+    if let Some(blocks) = found.handshake(direction, bytes) {
+        found.chunks(blocks.len, bytes);
+    }
+    found.oddities.sort_by_key(|oddity| oddity.offset);
+    found
+}
+
+/// What the message before on the same chunk stream was.
+#[derive(Clone, Copy)]
+struct Before {
+    timestamp: Timestamp,
+    /// fmt 0, and nothing but fmt 3 since.
+    is_absolute: bool,
+}
+
+impl Dissection {
+    fn odd(&mut self, offset: u64, kind: OddityKind) {
+        self.oddities.push(Oddity { offset, kind });
+    }
+
+    fn handshake(&mut self, direction: Direction, bytes: &[u8]) -> Option<Blocks> {
+        // The other side, as it takes the same blocks; its answers go nowhere.
+        let mut handshake = match direction {
+            Direction::FromClient => Handshake::server(0),
+            Direction::FromServer => Handshake::client(0, true),
+        };
+        let (len, done) = match handshake.handle(MonoTime(0), bytes, &mut Output::new()) {
+            Ok((len, Some(done))) => (len as u64, done),
+            Ok((_, None)) => {
+                self.odd(bytes.len() as u64, OddityKind::EndsInsideHandshake);
+                return None;
+            }
+            Err(error) => {
+                self.odd(error.at.stream_offset, OddityKind::Undecodable(error.kind));
+                return None;
+            }
+        };
+        let mut fields = Cursor::new(bytes);
+        let (version, time, product) = (fields.u8()?, fields.u32()?, fields.u32()?);
+        let blocks = Blocks { version, time, product: product.to_be_bytes(), is_signed: done.digest, len };
+        self.handshake = Some(blocks);
+        Some(blocks)
+    }
+
+    fn chunks(&mut self, start: u64, bytes: &[u8]) {
+        let limits = Limits::default();
+        let mut reader = chunk::Reader::new(&limits, start);
+        let mut streams = BTreeMap::new();
+        let mut last_whole = start;
+        let mut rest = &bytes[start as usize..];
+        loop {
+            match reader.read(rest) {
+                Ok((taken, Some(raw))) => {
+                    rest = &rest[taken..];
+                    last_whole = (bytes.len() - rest.len()) as u64;
+                    self.message(raw, last_whole, bytes, &mut streams, &limits);
+                }
+                Ok((_, None)) => break,
+                Err(error) => {
+                    self.odd(error.at.stream_offset, OddityKind::Undecodable(error.kind));
+                    return;
+                }
+            }
+        }
+        if reader.is_mid_message() {
+            let end = bytes.len() as u64;
+            self.odd(end, OddityKind::EndsInsideMessage { left: end - last_whole });
+        }
+    }
+
+    fn message(
+        &mut self,
+        raw: RawMessage,
+        end: u64,
+        bytes: &[u8],
+        streams: &mut BTreeMap<u32, Before>,
+        limits: &Limits,
+    ) {
+        // The two high bits of a chunk's first byte.
+        let fmt = usize::try_from(raw.offset).ok().and_then(|at| bytes.get(at)).map_or(0, |first| first >> 6);
+        let before = streams.get(&raw.csid).copied();
+        match (fmt, before) {
+            (1, None) => self.odd(raw.offset, OddityKind::Fmt1OnFreshChunkStream),
+            (3, Some(before)) if before.is_absolute => {
+                self.odd(raw.offset, OddityKind::Fmt3AfterFmt0 { timestamp: before.timestamp });
+            }
+            (1..=3, Some(before)) if before.timestamp.is_after(raw.timestamp) => {
+                let by = before.timestamp.wrapping_sub(raw.timestamp);
+                self.odd(raw.offset, OddityKind::TimeWentBack { by });
+            }
+            _ => {}
+        }
+        let is_absolute = fmt == 0 || fmt == 3 && before.is_some_and(|before| before.is_absolute);
+        streams.insert(raw.csid, Before { timestamp: raw.timestamp, is_absolute });
+
+        let message = Message::decode(&raw, limits);
+        if let Some(kind) = oddity_of(&raw, &message) {
+            self.odd(raw.offset, kind);
+        }
+        self.messages.push(Dissected { raw, fmt, end, message });
+    }
+}
+
+fn oddity_of(raw: &RawMessage, message: &Result<Message, DecodeFailure>) -> Option<OddityKind> {
+    let fields = match message {
+        Err(DecodeFailure::Ignored(why)) => {
+            return Some(match why {
+                Ignored::TooShort => OddityKind::TooShort,
+                Ignored::UnknownUserControl(event) => OddityKind::UnknownUserControl(*event),
+                Ignored::UnknownType => OddityKind::UnknownType,
+                _ => OddityKind::BadAmf,
+            });
+        }
+        Err(DecodeFailure::Limit(limit)) => {
+            return Some(OddityKind::Undecodable(ErrorKind::LimitExceeded(*limit)));
+        }
+        Ok(Message::Tag(tag)) if tag.kind != TagKind::Data => {
+            return (tag.classify().role == TagRole::Unknown).then_some(OddityKind::UnknownMedia);
+        }
+        Ok(Message::Tag(_) | Message::Command(_)) => {
+            return (!is_amf(raw)).then_some(OddityKind::BadAmf);
+        }
+        Ok(Message::Aggregate(parts)) => {
+            return parts.clone().any(|part| part.is_err()).then_some(OddityKind::BadAggregate);
+        }
+        Ok(Message::SetPeerBandwidth { .. }) => 5,
+        Ok(Message::UserControl(UserControl::SetBufferLength { .. })) => 10,
+        // The type of verification is left out by some servers.
+        Ok(Message::UserControl(UserControl::SwfVerifyRequest)) => 3,
+        Ok(Message::UserControl(UserControl::SwfVerifyResponse)) => 44,
+        Ok(Message::UserControl(_)) => 6,
+        Ok(_) => 4,
+    };
+    let len = raw.body.len().saturating_sub(fields);
+    (len > 0).then_some(OddityKind::TrailingBytes { len })
+}
+
+/// Every value of a command or data message decodes.
+fn is_amf(raw: &RawMessage) -> bool {
+    // Some leave the format byte out and begin with the marker of a string.
+    let format_byte =
+        matches!(raw.type_id, type_id::COMMAND_AMF3 | type_id::DATA_AMF3) && raw.body.first() != Some(&0x02);
+    let body = raw.body.get(usize::from(format_byte)..).unwrap_or_default();
+    amf0::decode_all(body, Budget::default()).1.is_none()
+}
+
+/// One line for people: what a tag is for, without its bytes; data messages with their values.
+pub struct Description<'a>(pub &'a Message);
+
+impl fmt::Display for Description<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Message::Tag(tag) if tag.kind != TagKind::Data => media(tag, f),
+            message => write!(f, "{message}"),
+        }
+    }
+}
+
+fn media(tag: &Tag, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let class = tag.classify();
+    f.write_str(match class.role {
+        TagRole::SequenceHeader => "sequence header",
+        TagRole::Keyframe => "keyframe",
+        TagRole::Frame => "frame",
+        TagRole::EndOfSequence => "end of sequence",
+        TagRole::Command => "command frame",
+        TagRole::VideoMetadata => "video metadata",
+        TagRole::MultichannelConfig => "channels",
+        TagRole::Silence => "silence",
+        _ => "unknown",
+    })?;
+    let mut tracks = class.tracks().peekable();
+    if tracks.peek().is_none() {
+        if let Some(codec) = class.codec {
+            write!(f, " {codec}")?;
+        }
+    }
+    for track in tracks {
+        match track.codec {
+            Some(codec) => write!(f, " {codec}")?,
+            None => f.write_str(" unknown codec")?,
+        }
+        if track.id != 0 {
+            write!(f, " track {}", track.id)?;
+        }
+        if track.composition_time != 0 {
+            write!(f, " {:+} ms", track.composition_time)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::{string::ToString, vec};
+
+    /// A simple handshake, then `chunks`.
+    fn client(chunks: &[&[u8]]) -> Vec<u8> {
+        let mut bytes = vec![0; 3073];
+        bytes[0] = 3;
+        bytes.extend(chunks.concat());
+        bytes
+    }
+
+    /// A message of one chunk, fmt 0.
+    fn fmt0(csid: u8, time: u8, type_id: u8, body: &[u8]) -> Vec<u8> {
+        [&[csid, 0, 0, time, 0, 0, body.len() as u8, type_id, 1, 0, 0, 0], body].concat()
+    }
+
+    fn odd(chunks: &[&[u8]]) -> Vec<(u64, OddityKind)> {
+        let found = dissect(Direction::FromClient, &client(chunks));
+        found.oddities.iter().map(|oddity| (oddity.offset - 3073, oddity.kind)).collect()
+    }
+
+    #[test]
+    fn messages_come_with_their_place_and_meaning() {
+        let ack = fmt0(2, 0, 3, &[0, 0, 1, 0]);
+        let bytes = client(&[&ack, &fmt0(4, 9, 8, &[0xaf, 1, 2])]);
+        let found = dissect(Direction::FromClient, &bytes);
+        let blocks = Blocks { version: 3, time: 0, product: [0; 4], is_signed: false, len: 3073 };
+        assert_eq!(found.handshake, Some(blocks));
+        let [first, second] = &found.messages[..] else { panic!("{found:?}") };
+        assert_eq!((first.raw.offset, first.end, first.fmt), (3073, 3073 + 16, 0));
+        assert_eq!(first.message, Ok(Message::Acknowledgement(256)));
+        assert_eq!((second.raw.offset, second.raw.timestamp), (3073 + 16, Timestamp(9)));
+        assert_eq!(Description(second.message.as_ref().unwrap()).to_string(), "frame aac");
+        assert_eq!(found.oddities, []);
+    }
+
+    #[test]
+    fn ends_in_the_middle_are_told() {
+        let bytes = client(&[&fmt0(2, 0, 3, &[0, 0, 1, 0]), &fmt0(4, 9, 8, &[0xaf, 1, 2])]);
+        let at = |len: usize| dissect(Direction::FromClient, &bytes[..len]).oddities;
+        assert_eq!(at(0), [Oddity { offset: 0, kind: OddityKind::EndsInsideHandshake }]);
+        assert_eq!(at(3072), [Oddity { offset: 3072, kind: OddityKind::EndsInsideHandshake }]);
+        assert_eq!(at(3073), []);
+        assert_eq!(at(3073 + 16), []);
+        // Inside a header, behind it, inside a body.
+        for left in [1, 11, 12, 14] {
+            let kind = OddityKind::EndsInsideMessage { left };
+            assert_eq!(at(3073 + 16 + left as usize), [Oddity { offset: 3089 + left, kind }]);
+        }
+    }
+
+    #[test]
+    fn odd_headers_are_told() {
+        let audio = fmt0(4, 9, 8, &[0xaf, 1]);
+        assert_eq!(
+            odd(&[&audio, &[0xc4, 0xaf, 1], &[0xc4, 0xaf, 1]]),
+            [14, 17].map(|offset| {
+                let timestamp = Timestamp(if offset == 14 { 9 } else { 18 });
+                (offset, OddityKind::Fmt3AfterFmt0 { timestamp })
+            })
+        );
+        // Behind a fmt 2 it is how it should be.
+        assert_eq!(odd(&[&audio, &[0x84, 0, 0, 1, 0xaf, 1], &[0xc4, 0xaf, 1]]), []);
+        assert_eq!(
+            odd(&[&[0x42, 0, 0, 0, 0, 0, 4, 3, 0, 0, 0, 1]]),
+            [(0, OddityKind::Fmt1OnFreshChunkStream)]
+        );
+        let back = [0x84, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe, 0xaf, 1];
+        assert_eq!(odd(&[&audio, &back]), [(14, OddityKind::TimeWentBack { by: 2 })]);
+    }
+
+    #[test]
+    fn odd_bodies_are_told() {
+        use OddityKind::*;
+        let command = b"\x02\0\x01a\0\0\0\0\0\0\0\0\0";
+        for (type_id, body, expected) in [
+            (3, &[0, 0, 1][..], Some(TooShort)),
+            (3, &[0, 0, 1, 0, 7, 7], Some(TrailingBytes { len: 2 })),
+            (6, &[0, 0, 1, 0, 2], None),
+            (4, &[0, 3, 0, 0, 0, 1, 0, 0, 1, 0], None),
+            (4, &[0, 0, 0, 0, 0, 1, 0], Some(TrailingBytes { len: 1 })),
+            (4, &[0, 99, 0, 0, 0, 1], Some(UnknownUserControl(99))),
+            (7, &[], Some(UnknownType)),
+            (8, &[], None),
+            (9, &[0x8f], Some(UnknownMedia)),
+            (20, command, None),
+            (20, &[command, &[0xee][..]].concat(), Some(BadAmf)),
+            (17, &[&[0], &command[..]].concat(), None),
+            (18, b"\x02\0\x05ab", Some(BadAmf)),
+            (22, &[8, 0, 0, 9], Some(BadAggregate)),
+        ] {
+            let expected: Vec<_> = expected.map(|kind| (0, kind)).into_iter().collect();
+            assert_eq!(odd(&[&fmt0(3, 0, type_id, body)]), expected, "type {type_id} {body:02x?}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_decoded_ends_it() {
+        let found = dissect(Direction::FromClient, b"GET / HTTP/1.1");
+        assert_eq!(found.handshake, None);
+        assert_eq!(found.oddities[0].kind.name(), "not decodable any further");
+        let ack = fmt0(2, 0, 3, &[0, 0, 1, 0]);
+        let [(offset, kind)] = odd(&[&ack, &[0xc9]])[..] else { panic!("one oddity") };
+        assert_eq!((offset, kind.name()), (16, "not decodable any further"));
+    }
+}
