@@ -6,6 +6,8 @@
 //! | [`flv`] | tags: the currency of the server; FLV reader and writer | no |
 //! | [`rtmp`] | one RTMP connection as a state machine, client or server | no |
 //! | `pcap` | captures of TCP conversations, read and written | feature `pcap` / `server` |
+//! | `cli` | the flags of the program | feature `server` |
+//! | `server` | sockets, threads, clocks, files: the only impure part | feature `server` |
 //!
 //! With `--no-default-features` only the first three are built, for `no_std` with `alloc`.
 #![no_std]
@@ -17,7 +19,11 @@ extern crate alloc;
 extern crate std;
 
 pub mod amf;
+#[cfg(feature = "server")]
+pub mod cli;
 pub mod flv;
 #[cfg(any(feature = "pcap", feature = "server"))]
 pub mod pcap;
 pub mod rtmp;
+#[cfg(feature = "server")]
+pub mod server;

@@ -1,0 +1,481 @@
+//! The command line: one table of flags, from which parsing, `--help` and the table in the documentation come.
+//!
+//! In: arguments. Out: a [`Config`] and a log level, or one line that names the flag. `@FILE` stands for the flags
+//! in a file, one a line, `#` starts a comment. Sizes take K, M, G (KiB, MiB, GiB) behind the number.
+
+use crate::server::{Config, Merge, Takeover};
+use alloc::{
+    boxed::Box,
+    format,
+    string::{String, ToString},
+    vec::Vec,
+};
+use core::{
+    fmt::{self, Write},
+    net::{IpAddr, Ipv6Addr, SocketAddr},
+    str::FromStr,
+    time::Duration,
+};
+use getopts::{HasArg, Occur, Options};
+use log::LevelFilter;
+use std::{fs, path::PathBuf};
+
+/// One flag.
+#[derive(Debug)]
+pub struct Flag {
+    /// One letter, or nothing.
+    pub short: &'static str,
+    /// Without the dashes.
+    pub long: &'static str,
+    /// What its value is called; nothing for a flag without value.
+    pub value: &'static str,
+    /// What it does.
+    pub help: &'static str,
+    /// What holds without it, as the documentation shows it.
+    pub default: &'static str,
+    /// May be given more than once.
+    pub is_repeatable: bool,
+}
+
+const fn flag(
+    short: &'static str,
+    long: &'static str,
+    value: &'static str,
+    help: &'static str,
+    default: &'static str,
+) -> Flag {
+    Flag { short, long, value, help, default, is_repeatable: false }
+}
+
+/// Every flag of the program.
+pub const FLAGS: &[Flag] = &[
+    Flag {
+        is_repeatable: true,
+        ..flag("l", "listen", "ADDR", "listen here: address:port, address or port; repeatable", "[::]:1935")
+    },
+    flag("", "demo", "", "publish a built-in clip, looped, as live/demo", "off"),
+    flag(
+        "",
+        "publish-from",
+        "NETS",
+        "who may publish: networks such as 10.0.0.0/8, comma-separated; private, any, none",
+        "private (loopback and private networks)",
+    ),
+    flag(
+        "",
+        "takeover",
+        "WHO",
+        "who may replace an active publisher: never, same-address (or anybody, once it was silent for 5 s), always",
+        "same-address",
+    ),
+    flag(
+        "",
+        "resume-window",
+        "SECONDS",
+        "how long players wait, unaware, for a publisher that vanished; 0 = not at all",
+        "10",
+    ),
+    flag(
+        "",
+        "subscriber-threads",
+        "N",
+        "threads that write to players; up to N players get one each",
+        "4 x cores, at least 8",
+    ),
+    flag(
+        "",
+        "merge",
+        "MS",
+        "gather a player's writes for up to MS milliseconds; 0 = write every tag at once",
+        "audio rides with the next video tag, 40 ms at most",
+    ),
+    flag("", "gop-cache", "BYTES", "what late joiners start with: bytes per stream, 0 = off", "8M"),
+    flag("", "max-connections", "N", "connections at once", "10000, or what the file limit allows"),
+    flag("", "max-queue", "BYTES", "what may wait for a slow player before it loses pictures", "8M"),
+    flag("", "capture", "DIR", "write each connection as a pcap into DIR", "off"),
+    Flag {
+        is_repeatable: true,
+        ..flag("v", "verbose", "", "log more; twice: everything (RUST_LOG works too)", "info")
+    },
+    Flag {
+        is_repeatable: true,
+        ..flag("q", "quiet", "", "log warnings and errors only; twice: errors only", "info")
+    },
+    flag("h", "help", "", "print this", ""),
+    flag("V", "version", "", "print the version", ""),
+];
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub enum Command {
+    /// Run a server.
+    Run {
+        /// What it does.
+        config: Box<Config>,
+        /// What it logs, unless `RUST_LOG` says otherwise.
+        level: LevelFilter,
+    },
+    /// Print the help.
+    Help,
+    /// Print the version.
+    Version,
+}
+
+/// A command line that makes no sense: one line that names the flag.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsageError(String);
+
+impl fmt::Display for UsageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl core::error::Error for UsageError {}
+
+/// Understands the arguments behind the program's name.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Command, UsageError> {
+    let mut expanded = Vec::new();
+    for arg in args {
+        match arg.strip_prefix('@') {
+            Some(file) => expanded.extend(read_file(file)?),
+            None => expanded.push(arg),
+        }
+    }
+    let matches = options().parse(expanded).map_err(|fail| UsageError(explain(&fail)))?;
+    if matches.opt_present("help") {
+        return Ok(Command::Help);
+    }
+    if matches.opt_present("version") {
+        return Ok(Command::Version);
+    }
+    if let Some(free) = matches.free.first() {
+        return Err(UsageError(format!("{free}: not a flag; see --help")));
+    }
+
+    let mut config = Config::default();
+    let value = |name: &str| matches.opt_str(name);
+    let listen = matches.opt_strs("listen");
+    if !listen.is_empty() {
+        let addresses = listen.iter().map(|text| convert("listen", text, address));
+        config.listen = addresses.collect::<Result<_, _>>()?;
+    }
+    config.demo = matches.opt_present("demo");
+    if let Some(text) = value("publish-from") {
+        config.publish_from = text.parse().map_err(|why| bad("publish-from", &text, &format!("{why}")))?;
+    }
+    if let Some(text) = value("takeover") {
+        config.takeover = convert("takeover", &text, takeover)?;
+    }
+    if let Some(text) = value("resume-window") {
+        config.resume_window = convert("resume-window", &text, seconds)?;
+    }
+    if let Some(text) = value("subscriber-threads") {
+        config.subscriber_threads = convert("subscriber-threads", &text, threads)?;
+    }
+    if let Some(text) = value("merge") {
+        config.merge = Merge::Gather(convert("merge", &text, milliseconds)?);
+    }
+    if let Some(text) = value("gop-cache") {
+        config.gop_cache = convert("gop-cache", &text, size)?;
+    }
+    if let Some(text) = value("max-connections") {
+        config.max_connections = convert("max-connections", &text, positive)?;
+    }
+    if let Some(text) = value("max-queue") {
+        config.max_queue = convert("max-queue", &text, size)?;
+    }
+    if let Some(text) = value("capture") {
+        config.capture = Some(convert("capture", &text, directory)?);
+    }
+
+    let level = match matches.opt_count("verbose").cmp(&matches.opt_count("quiet")) {
+        core::cmp::Ordering::Equal => LevelFilter::Info,
+        core::cmp::Ordering::Greater if matches.opt_count("verbose") > 1 => LevelFilter::Trace,
+        core::cmp::Ordering::Greater => LevelFilter::Debug,
+        core::cmp::Ordering::Less if matches.opt_count("quiet") > 1 => LevelFilter::Error,
+        core::cmp::Ordering::Less => LevelFilter::Warn,
+    };
+    Ok(Command::Run { config: Box::new(config), level })
+}
+
+/// What `--help` prints.
+pub fn help() -> String {
+    let brief = "Usage: weir [FLAGS] [@FILE]\n\nA live media server. @FILE holds flags, one a line.";
+    let examples = "\nPublish to rtmp://HOST/live/NAME, play the same.\n";
+    options().usage(brief) + examples
+}
+
+/// The table of flags as the documentation holds it.
+pub fn markdown() -> String {
+    let mut table = String::from("| flag | meaning | default |\n|---|---|---|\n");
+    for flag in FLAGS {
+        let short = if flag.short.is_empty() { String::new() } else { format!("-{}, ", flag.short) };
+        let value = if flag.value.is_empty() { String::new() } else { format!(" {}", flag.value) };
+        // Writing to a string cannot fail.
+        let _ = writeln!(table, "| `{short}--{}{value}` | {} | {} |", flag.long, flag.help, flag.default);
+    }
+    table
+}
+
+fn options() -> Options {
+    let mut options = Options::new();
+    for flag in FLAGS {
+        let has_value = if flag.value.is_empty() { HasArg::No } else { HasArg::Yes };
+        let occur = if flag.is_repeatable { Occur::Multi } else { Occur::Optional };
+        let help = match flag.default {
+            "" | "off" => flag.help.to_string(),
+            default => format!("{} [{default}]", flag.help),
+        };
+        options.opt(flag.short, flag.long, &help, flag.value, has_value, occur);
+    }
+    options
+}
+
+fn explain(fail: &getopts::Fail) -> String {
+    let dashed = |name: &str| match name.len() {
+        1 => format!("-{name}"),
+        _ => format!("--{name}"),
+    };
+    match fail {
+        getopts::Fail::ArgumentMissing(name) => format!("{}: a value is missing", dashed(name)),
+        getopts::Fail::UnrecognizedOption(name) => format!("{}: no such flag; see --help", dashed(name)),
+        getopts::Fail::OptionMissing(name) => format!("{}: missing", dashed(name)),
+        getopts::Fail::OptionDuplicated(name) => format!("{}: given twice", dashed(name)),
+        getopts::Fail::UnexpectedArgument(name) => format!("{}: takes no value", dashed(name)),
+    }
+}
+
+/// The arguments that a file of flags stands for.
+fn read_file(name: &str) -> Result<Vec<String>, UsageError> {
+    let text = fs::read_to_string(name).map_err(|error| UsageError(format!("@{name}: {error}")))?;
+    let mut args = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        if !line.starts_with('-') {
+            return Err(UsageError(format!("@{name}, line {}: not a flag: {line}", number + 1)));
+        }
+        match line.split_once(char::is_whitespace) {
+            Some((flag, value)) => args.extend([flag.to_string(), value.trim().to_string()]),
+            None => args.push(line.to_string()),
+        }
+    }
+    Ok(args)
+}
+
+// ---- values
+
+/// Runs a converter, whose error says what it expects.
+fn convert<T>(flag: &str, text: &str, with: fn(&str) -> Result<T, &'static str>) -> Result<T, UsageError> {
+    with(text).map_err(|expected| bad(flag, text, expected))
+}
+
+fn bad(flag: &str, text: &str, why: &str) -> UsageError {
+    UsageError(format!("--{flag} {text}: {why}"))
+}
+
+fn address(text: &str) -> Result<SocketAddr, &'static str> {
+    const PORT: u16 = 1935;
+    let bare = text.trim_start_matches('[').trim_end_matches(']');
+    text.parse()
+        .or_else(|_| bare.parse().map(|ip: IpAddr| SocketAddr::new(ip, PORT)))
+        .or_else(|_| {
+            let port = text.strip_prefix(':').unwrap_or(text);
+            port.parse().map(|port| SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port))
+        })
+        .map_err(|_| "not an address such as 0.0.0.0:1935, [::]:1935 or 1935")
+}
+
+fn takeover(text: &str) -> Result<Takeover, &'static str> {
+    Ok(match text {
+        "never" => Takeover::Never,
+        "same-address" => Takeover::SameAddress,
+        "always" => Takeover::Always,
+        _ => return Err("not never, same-address or always"),
+    })
+}
+
+fn seconds(text: &str) -> Result<Duration, &'static str> {
+    /// A week; nobody waits longer.
+    const MAX: f64 = 604_800.0;
+    let seconds = f64::from_str(text).ok().filter(|seconds| (0.0..=MAX).contains(seconds));
+    seconds.map(Duration::from_secs_f64).ok_or("not a number of seconds")
+}
+
+fn milliseconds(text: &str) -> Result<Duration, &'static str> {
+    /// Longer than any player buffers.
+    const MAX: u64 = 60_000;
+    let number = text.parse().ok().filter(|number| *number <= MAX);
+    number.map(Duration::from_millis).ok_or("not a number of milliseconds up to 60000")
+}
+
+fn threads(text: &str) -> Result<usize, &'static str> {
+    /// More than cores of any machine; each takes two of the open files that connections need.
+    const MAX: usize = 1024;
+    positive(text).ok().filter(|number| *number <= MAX).ok_or("not a number from 1 to 1024")
+}
+
+/// An empty name, mostly of a variable that is not set, would mean the current directory.
+fn directory(text: &str) -> Result<PathBuf, &'static str> {
+    if text.is_empty() { Err("not the name of a directory") } else { Ok(text.into()) }
+}
+
+fn positive(text: &str) -> Result<usize, &'static str> {
+    text.parse().ok().filter(|number| *number > 0).ok_or("not a number above 0")
+}
+
+fn size(text: &str) -> Result<usize, &'static str> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match text[digits.len()..].to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "k" | "kb" | "kib" => 1 << 10,
+        "m" | "mb" | "mib" => 1 << 20,
+        "g" | "gb" | "gib" => 1 << 30,
+        _ => return Err("not a size such as 512K, 8M or 1G"),
+    };
+    let bytes = digits.parse().ok().and_then(|number: usize| number.checked_mul(unit));
+    bytes.ok_or("not a size such as 512K, 8M or 1G")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    fn config(args: &[&str]) -> Config {
+        match parse(args.iter().map(ToString::to_string)) {
+            Ok(Command::Run { config, .. }) => *config,
+            other => panic!("{args:?}: {other:?}"),
+        }
+    }
+
+    fn error(args: &[&str]) -> String {
+        parse(args.iter().map(ToString::to_string)).expect_err("must be refused").to_string()
+    }
+
+    #[test]
+    fn without_flags_the_defaults_hold() {
+        let config = config(&[]);
+        assert_eq!(config.listen, vec!["[::]:1935".parse().unwrap()]);
+        assert_eq!((config.gop_cache, config.max_queue, config.max_connections), (8 << 20, 8 << 20, 10_000));
+        assert_eq!(
+            (config.merge, config.resume_window.as_secs(), config.demo),
+            (Merge::AudioWithVideo, 10, false)
+        );
+    }
+
+    #[test]
+    fn every_flag_with_a_value_reaches_the_configuration() {
+        let config = config(&[
+            "--listen=127.0.0.1:0",
+            "-l",
+            "2000",
+            "--demo",
+            "--publish-from",
+            "any",
+            "--takeover",
+            "always",
+            "--resume-window",
+            "2.5",
+            "--subscriber-threads",
+            "3",
+            "--merge",
+            "100",
+            "--gop-cache",
+            "0",
+            "--max-connections",
+            "7",
+            "--max-queue",
+            "512KiB",
+            "--capture",
+            "dir",
+        ]);
+        assert_eq!(config.listen, vec!["127.0.0.1:0".parse().unwrap(), "[::]:2000".parse().unwrap()]);
+        assert!(config.demo && config.publish_from.contains("8.8.8.8".parse().unwrap()));
+        assert_eq!((config.takeover, config.resume_window), (Takeover::Always, Duration::from_millis(2500)));
+        assert_eq!((config.subscriber_threads, config.max_connections), (3, 7));
+        assert_eq!(config.merge, Merge::Gather(Duration::from_millis(100)));
+        assert_eq!((config.gop_cache, config.max_queue), (0, 512 << 10));
+        assert_eq!(config.capture, Some("dir".into()));
+    }
+
+    #[test]
+    fn addresses_may_lack_port_or_host() {
+        for (text, expected) in [
+            ("0.0.0.0", "0.0.0.0:1935"),
+            ("::1", "[::1]:1935"),
+            ("[::1]", "[::1]:1935"),
+            (":2000", "[::]:2000"),
+            ("[::1]:5", "[::1]:5"),
+        ] {
+            assert_eq!(address(text), Ok(expected.parse().unwrap()), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_take_binary_suffixes() {
+        for (text, expected) in
+            [("0", Ok(0)), ("8M", Ok(8 << 20)), ("1GiB", Ok(1 << 30)), ("3kb", Ok(3072)), ("7b", Ok(7))]
+        {
+            assert_eq!(size(text), expected, "{text}");
+        }
+        for text in ["", "M", "-1", "1.5M", "8X", "8 M", "99999999999999999999", "18446744073709551615K"] {
+            assert!(size(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_mistake_is_one_line_that_names_the_flag() {
+        for (args, names) in [
+            (&["--nonsense"][..], "--nonsense"),
+            (&["-x"], "-x"),
+            (&["--listen"], "--listen"),
+            (&["--listen", "here"], "--listen here"),
+            (&["--listen", "1.2.3.4:70000"], "--listen 1.2.3.4:70000"),
+            (&["--publish-from", "10.0.0.0/99"], "--publish-from 10.0.0.0/99"),
+            (&["--takeover", "sometimes"], "--takeover sometimes"),
+            (&["--resume-window", "-1"], "--resume-window -1"),
+            (&["--resume-window", "inf"], "--resume-window inf"),
+            (&["--subscriber-threads", "0"], "--subscriber-threads 0"),
+            (&["--subscriber-threads", "1025"], "--subscriber-threads 1025"),
+            (&["--capture", ""], "--capture "),
+            (&["--merge", "x"], "--merge x"),
+            (&["--gop-cache", "lots"], "--gop-cache lots"),
+            (&["--max-queue", "8X"], "--max-queue 8X"),
+            (&["--max-connections", ""], "--max-connections"),
+            (&["--demo=1"], "--demo"),
+            (&["--demo", "--demo"], "--demo"),
+            (&["stray"], "stray"),
+            (&["@/no/such/file"], "@/no/such/file"),
+        ] {
+            let message = error(args);
+            assert!(message.starts_with(names) && !message.contains('\n'), "{args:?}: {message}");
+        }
+    }
+
+    #[test]
+    fn more_and_less_talkative() {
+        let level = |args: &[&str]| match parse(args.iter().map(ToString::to_string)) {
+            Ok(Command::Run { level, .. }) => level,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(level(&[]), LevelFilter::Info);
+        assert_eq!((level(&["-v"]), level(&["-vv"])), (LevelFilter::Debug, LevelFilter::Trace));
+        assert_eq!((level(&["-q"]), level(&["-q", "--quiet"])), (LevelFilter::Warn, LevelFilter::Error));
+    }
+
+    #[test]
+    fn help_and_table_name_every_flag() {
+        let (help, table) = (help(), markdown());
+        for flag in FLAGS {
+            let long = format!("--{}", flag.long);
+            assert!(help.contains(&long) && table.contains(&long), "{long}");
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! `--capture DIR`: each connection as a pcap file, `NUMBER-ADDRESS-PORT.pcap`.
+//!
+//! Connections copy what they read and wrote into a bounded queue; one thread turns it into packets and writes the
+//! files. Streaming never waits for the disk: when the queue is full, or a write fails, that connection's capture ends and a
+//! warning says so. Bounds: [`QUEUE`] pieces and the ends of captures that began, [`QUEUE_BYTES`] together; open files
+//! as many as connections; file size by the disk; [`STOP_GRACE`] at the end.
+
+use super::port::ConnectionId;
+use crate::pcap::{Close, Direction, Writer};
+use alloc::{format, string::ToString, sync::Arc, vec::Vec};
+use core::{
+    net::SocketAddr,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+use std::{
+    collections::HashMap,
+    fs::{File, create_dir_all},
+    io::{self, Write},
+    path::PathBuf,
+    thread::{self, JoinHandle},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+/// Pieces that wait for the disk.
+const QUEUE: usize = 4096;
+/// Bytes that wait for the disk.
+const QUEUE_BYTES: usize = 64 << 20;
+/// Time to write what waits when the server stops. A disk that hangs must not keep the program from ending.
+const STOP_GRACE: Duration = Duration::from_millis(500);
+
+/// Makes recorders; the writing thread ends when this and all recorders are gone.
+pub(super) struct Capture {
+    queue: Sender<Piece>,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// The thread that writes.
+pub(super) struct CaptureThread {
+    handle: JoinHandle<()>,
+    /// Disconnected when the thread ends.
+    ended: Receiver<()>,
+}
+
+/// The capture of one connection.
+pub(super) struct Recorder {
+    id: ConnectionId,
+    queue: Sender<Piece>,
+    waiting: Arc<AtomicUsize>,
+    /// The thread knows of it and must be told of its end.
+    is_open: bool,
+    /// The queue was full once: what follows would not fit together with what came before.
+    is_cut: bool,
+}
+
+struct Piece {
+    id: ConnectionId,
+    time: Duration,
+    what: What,
+}
+
+enum What {
+    Open { client: SocketAddr, server: SocketAddr },
+    Bytes(Direction, Vec<u8>),
+    End(Close),
+}
+
+impl Capture {
+    /// Makes the directory and starts the thread.
+    pub(super) fn start(directory: PathBuf) -> io::Result<(Capture, CaptureThread)> {
+        create_dir_all(&directory)?;
+        let (queue, pieces) = unbounded();
+        let (running, ended) = bounded(0);
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let files = Files { directory, waiting: waiting.clone(), open: HashMap::new() };
+        let handle = thread::Builder::new().name("weir-capture".to_string()).spawn(move || {
+            files.run(&pieces);
+            drop(running);
+        })?;
+        Ok((Capture { queue, waiting }, CaptureThread { handle, ended }))
+    }
+
+    /// Starts the capture of a connection.
+    pub(super) fn recorder(&self, id: ConnectionId, client: SocketAddr, server: SocketAddr) -> Recorder {
+        let (queue, waiting) = (self.queue.clone(), self.waiting.clone());
+        let mut recorder = Recorder { id, queue, waiting, is_open: false, is_cut: false };
+        recorder.send(What::Open { client, server });
+        recorder.is_open = !recorder.is_cut;
+        recorder
+    }
+}
+
+impl CaptureThread {
+    /// Waits for the thread, which ends when it has written what waits, [`STOP_GRACE`] at most.
+    pub(super) fn join(self) {
+        match self.ended.recv_timeout(STOP_GRACE) {
+            Err(RecvTimeoutError::Timeout) => log::warn!("the last captures are cut: the disk is too slow"),
+            _ => super::join(self.handle),
+        }
+    }
+}
+
+impl Recorder {
+    /// Bytes that were read.
+    pub(super) fn input(&mut self, bytes: &[u8]) {
+        if !self.is_cut {
+            self.send(What::Bytes(Direction::FromClient, bytes.to_vec()));
+        }
+    }
+
+    /// The first `written` bytes of `slices` were written.
+    pub(super) fn output(&mut self, slices: &[&[u8]], written: usize) {
+        if self.is_cut {
+            return;
+        }
+        let mut bytes = Vec::with_capacity(written);
+        for slice in slices {
+            let rest = written - bytes.len();
+            bytes.extend_from_slice(&slice[..rest.min(slice.len())]);
+        }
+        self.send(What::Bytes(Direction::FromServer, bytes));
+    }
+
+    /// The connection is over.
+    pub(super) fn end(mut self, is_reset: bool) {
+        if self.is_open {
+            self.send(What::End(if is_reset { Close::Reset } else { Close::Fin }));
+        }
+    }
+
+    fn send(&mut self, what: What) {
+        let (len, is_end) = (what.len(), matches!(what, What::End(_)));
+        let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let bytes = self.waiting.fetch_add(len, Ordering::Relaxed) + len;
+        // An end that is lost would leave the file open for good.
+        if is_end || (bytes <= QUEUE_BYTES && self.queue.len() < QUEUE) {
+            // Fails only if the thread has died.
+            let _ = self.queue.send(Piece { id: self.id, time, what });
+            return;
+        }
+        self.waiting.fetch_sub(len, Ordering::Relaxed);
+        if !self.is_cut {
+            self.is_cut = true;
+            log::warn!("{}: its capture ends here: the disk is too slow", self.id);
+        }
+    }
+}
+
+impl What {
+    fn len(&self) -> usize {
+        match self {
+            What::Bytes(_, bytes) => bytes.len(),
+            _ => 0,
+        }
+    }
+}
+
+/// What the thread has open.
+struct Files {
+    directory: PathBuf,
+    waiting: Arc<AtomicUsize>,
+    open: HashMap<ConnectionId, (File, Writer)>,
+}
+
+impl Files {
+    fn run(mut self, pieces: &Receiver<Piece>) {
+        let mut out = Vec::new();
+        for Piece { id, time, what } in pieces {
+            self.waiting.fetch_sub(what.len(), Ordering::Relaxed);
+            out.clear();
+            if let Err(error) = self.write(id, time, what, &mut out) {
+                log::warn!("{id}: its capture ends here: {}", super::plain(&error));
+                self.open.remove(&id);
+            }
+        }
+    }
+
+    fn write(&mut self, id: ConnectionId, time: Duration, what: What, out: &mut Vec<u8>) -> io::Result<()> {
+        if let What::Open { client, server } = what {
+            let address = client.ip().to_canonical().to_string().replace(':', "_");
+            let name = format!("{:06}-{address}-{}.pcap", id.0, client.port());
+            let file = File::create(self.directory.join(name))?;
+            let writer = Writer::new(client, server, time, out);
+            self.open.insert(id, (file, writer));
+        }
+        let Some((file, writer)) = self.open.get_mut(&id) else { return Ok(()) };
+        let is_end = match what {
+            What::Open { .. } => false,
+            What::Bytes(direction, bytes) => {
+                writer.segment(direction, time, &bytes, out);
+                false
+            }
+            What::End(how) => {
+                writer.end(Direction::FromClient, time, how, out);
+                if how == Close::Fin {
+                    writer.end(Direction::FromServer, time, how, out);
+                }
+                true
+            }
+        };
+        file.write_all(out)?;
+        if is_end {
+            self.open.remove(&id);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    fn address(port: u16) -> SocketAddr {
+        SocketAddr::new([127, 0, 0, 1].into(), port)
+    }
+
+    /// A capture whose disk never takes a byte: nobody reads the queue.
+    fn stuck() -> (Capture, Receiver<Piece>) {
+        let (queue, pieces) = unbounded();
+        (Capture { queue, waiting: Arc::default() }, pieces)
+    }
+
+    #[test]
+    fn a_disk_that_hangs_costs_no_more_than_the_bounds_and_no_end_is_lost() {
+        let (capture, pieces) = stuck();
+        let mut first = capture.recorder(ConnectionId(1), address(1), address(2));
+        for _ in 0..=QUEUE_BYTES >> 20 {
+            first.input(&vec![0; 1 << 20]);
+        }
+        assert!(first.is_cut && capture.waiting.load(Ordering::Relaxed) == QUEUE_BYTES);
+        for id in 2..2 * QUEUE as u64 {
+            capture.recorder(ConnectionId(id), address(1), address(2)).end(false);
+        }
+        first.end(false);
+        // Those that began in time have their ends.
+        assert!(pieces.len() <= 2 * QUEUE, "{}", pieces.len());
+        let mut open = 0;
+        for piece in pieces.try_iter() {
+            match piece.what {
+                What::Open { .. } => open += 1,
+                What::Bytes(..) => {}
+                What::End(_) => open -= 1,
+            }
+        }
+        assert_eq!(open, 0);
+    }
+}

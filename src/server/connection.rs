@@ -1,0 +1,438 @@
+//! One TCP connection: socket, session, and the drive loop between them, which both kinds of threads use.
+//!
+//! In: readiness, time, deadlines. Out: bytes on the socket, tags to hubs, [`Action`]s for the thread that plays.
+//! What requests mean is in `requests`.
+//!
+//! Reading ends a turn at a short read, at `WouldBlock` or after [`TURN_BYTES`], so one loud publisher cannot starve
+//! the rest. Bytes go from a buffer that the thread shares among its connections straight into the session;
+//! only what the session does not take (its replies pile up unread) is kept, and then reading stops.
+//!
+//! Field notes: OBS and ffmpeg send FCUnpublish and deleteStream and close with our answers unread, so their goodbye
+//! arrives together with a reset: after a failed write we still read what came before it.
+
+use super::{
+    Shared,
+    capture::Recorder,
+    player::Action,
+    port::{ConnectionId, Mailbox, Port},
+    registry::{Ending, Publishing},
+};
+use crate::rtmp::{
+    Error, MessageStreamId, MonoTime, SendError, Session,
+    chunk::EncodedTag,
+    session::{CloseReason, Notice, State},
+};
+use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
+use core::{fmt, net::SocketAddr, time::Duration};
+use mio::{Interest, Registry, Token, event::Event, net::TcpStream};
+use std::io::{self, ErrorKind as IoErrorKind, IoSlice, Read, Write};
+
+/// Bytes read for one connection before the others of its thread get their turn.
+pub(super) const TURN_BYTES: usize = 256 << 10;
+/// The read buffer that a thread shares among its connections.
+pub(super) const READ_BUFFER: usize = 64 << 10;
+/// Slices of one vectored write. A gathered write of audio and video holds a few, a GOP for a late joiner fills it.
+const MAX_SLICES: usize = 64;
+
+/// A connection of a client. Belongs to one thread at a time.
+pub(super) struct Connection {
+    socket: TcpStream,
+    pub(super) session: Session,
+    /// Where others leave word for this connection, and its identity.
+    pub(super) mailbox: Arc<Mailbox>,
+    pub(super) peer: SocketAddr,
+    /// From `connect`; used by every publish and play.
+    pub(super) app: String,
+    pub(super) tc_url: String,
+    /// What the message streams do.
+    pub(super) streams: Vec<(MessageStreamId, Role)>,
+    /// Where the subscriber thread keeps the players of this connection: message stream, index of the hub's table.
+    pub(super) seats: Vec<(MessageStreamId, u32)>,
+    /// Read, not taken by the session yet.
+    leftover: Vec<u8>,
+    /// The socket may hold bytes; edge-triggered readiness has to be remembered.
+    may_read: bool,
+    /// The peer closed or reset: a short read does not mean that nothing follows.
+    is_hung_up: bool,
+    /// It waits for its next turn: [`super::sockets::Sockets`].
+    pub(super) is_in_line: bool,
+    /// Nothing can be written until the socket says so.
+    is_blocked: bool,
+    /// Writing has failed; only reading what came before is left.
+    is_broken: bool,
+    /// We have shut our side down.
+    is_shut: bool,
+    is_over: bool,
+    /// Output has waited since then without a byte being taken.
+    stalled_since: Option<MonoTime>,
+    /// [`super::Config::stall_timeout`]
+    stall_timeout: Duration,
+    opened: MonoTime,
+    end: Option<End>,
+    recorder: Option<Recorder>,
+}
+
+/// What a message stream does.
+pub(super) enum Role {
+    /// Its tags go to a hub.
+    Publishing(Publishing),
+    /// A subscriber thread sends it tags.
+    Playing,
+}
+
+/// What a connection needs from its thread for a turn.
+pub(super) struct Context<'a> {
+    pub(super) now: MonoTime,
+    pub(super) shared: &'a Shared,
+    /// What the thread has to do about playing; added to.
+    pub(super) actions: &'a mut Vec<Action>,
+}
+
+/// Why a connection ended, for the log.
+#[derive(Clone, Debug)]
+pub(super) enum End {
+    /// We closed it.
+    Closed(CloseReason),
+    /// We said no.
+    Refused(&'static str),
+    /// It said goodbye, or closed while it did nothing.
+    PeerClosed,
+    /// The session ended it.
+    Session(Error),
+    /// The socket failed.
+    Io(IoErrorKind),
+}
+
+impl Connection {
+    /// Around an accepted socket, which must be non-blocking. Its thread is reached through `owner`.
+    pub(super) fn new(
+        socket: TcpStream,
+        peer: SocketAddr,
+        id: ConnectionId,
+        owner: Arc<Port>,
+        shared: &Shared,
+    ) -> Connection {
+        let now = shared.now();
+        // Replies and small audio tags must not wait for the peer's delayed acknowledgement (40 ms).
+        let _ = socket.set_nodelay(true);
+        let recorder = shared.capture.as_ref().and_then(|capture| {
+            let local = socket.local_addr().ok()?;
+            Some(capture.recorder(id, peer, local))
+        });
+        shared.stats.accepted.add(1);
+        shared.stats.connections.add(1);
+        let shown = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+        log::info!("{id} opened: {shown}");
+        Connection {
+            socket,
+            session: Session::server(shared.session.clone(), shared.seed(), now),
+            mailbox: Arc::new(Mailbox::new(id, peer.ip(), owner)),
+            peer: shown,
+            app: String::new(),
+            tc_url: String::new(),
+            streams: Vec::new(),
+            seats: Vec::new(),
+            leftover: Vec::new(),
+            may_read: false,
+            is_hung_up: false,
+            is_in_line: false,
+            is_blocked: false,
+            is_broken: false,
+            is_shut: false,
+            is_over: false,
+            stalled_since: None,
+            stall_timeout: shared.stall_timeout,
+            opened: now,
+            end: None,
+            recorder,
+        }
+    }
+
+    pub(super) fn id(&self) -> ConnectionId {
+        self.mailbox.id
+    }
+
+    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        registry.register(&mut self.socket, token, Interest::READABLE | Interest::WRITABLE)
+    }
+
+    pub(super) fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        registry.deregister(&mut self.socket)
+    }
+
+    /// Remembers what the socket said.
+    pub(super) fn note(&mut self, event: &Event) {
+        self.may_read |= event.is_readable() || event.is_read_closed() || event.is_error();
+        self.is_hung_up |= event.is_read_closed() || event.is_error();
+        if event.is_writable() || event.is_write_closed() {
+            self.is_blocked = false;
+        }
+    }
+
+    /// Nothing is left to do but to drop it.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_over || self.session.state() == State::Closed
+    }
+
+    /// Reads and handles what has come, or as much as a turn may; [`Connection::needs_read`] tells whether there is
+    /// more. Replies wait for [`Connection::flush`], so that they leave together with the media that an action may add.
+    pub(super) fn read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) {
+        self.is_in_line = false;
+        let mut budget = TURN_BYTES;
+        while !self.is_over() && budget > 0 {
+            if !self.leftover.is_empty() {
+                let input = core::mem::take(&mut self.leftover);
+                self.take(cx, &input);
+            }
+            if !self.may_read || !self.leftover.is_empty() || !self.session.wants_input() {
+                // Nothing can be written that would let the session take more.
+                if self.is_broken {
+                    self.fail(cx, End::Io(IoErrorKind::BrokenPipe));
+                }
+                break;
+            }
+            match self.socket.read(buffer) {
+                Ok(0) => self.peer_closed(cx),
+                Ok(count) => {
+                    self.may_read = count == buffer.len() || self.is_hung_up;
+                    budget = budget.saturating_sub(count);
+                    if let Some(recorder) = &mut self.recorder {
+                        recorder.input(&buffer[..count]);
+                    }
+                    self.take(cx, &buffer[..count]);
+                }
+                Err(error) if error.kind() == IoErrorKind::Interrupted => {}
+                Err(error) if error.kind() == IoErrorKind::WouldBlock => {
+                    self.may_read = false;
+                    // A socket that cannot be written and has nothing to read is of no use.
+                    if self.is_broken {
+                        self.fail(cx, End::Io(IoErrorKind::BrokenPipe));
+                    }
+                }
+                Err(error) => self.fail(cx, End::Io(error.kind())),
+            }
+        }
+    }
+
+    /// Writes what is queued, as far as the socket takes it.
+    pub(super) fn flush(&mut self, now: MonoTime) {
+        while !self.is_blocked && !self.is_broken && self.session.output_len() > 0 {
+            let mut slices: [&[u8]; MAX_SLICES] = [&[]; MAX_SLICES];
+            let filled = self.session.output(&mut slices);
+            let queued: usize = slices[..filled].iter().map(|slice| slice.len()).sum();
+            let result = match slices[..filled] {
+                // The kernel takes a plain write for less than a vectored one.
+                [slice] => self.socket.write(slice),
+                _ => self.socket.write_vectored(&slices.map(IoSlice::new)[..filled]),
+            };
+            match result {
+                Ok(written) => {
+                    if let Some(recorder) = &mut self.recorder {
+                        recorder.output(&slices[..filled], written);
+                    }
+                    self.session.advance_output(written);
+                    self.stalled_since = None;
+                    // The rest would only meet WouldBlock.
+                    self.is_blocked = written < queued;
+                }
+                Err(error) if error.kind() == IoErrorKind::Interrupted => {}
+                Err(error) if error.kind() == IoErrorKind::WouldBlock => self.is_blocked = true,
+                Err(_) => {
+                    self.is_broken = true;
+                    self.may_read = true;
+                    self.is_hung_up = true;
+                }
+            }
+        }
+        if self.is_blocked {
+            self.stalled_since.get_or_insert(now);
+        }
+        let is_closing = self.session.state() == State::Closing;
+        if is_closing && !self.is_shut && (self.is_broken || self.session.output_len() == 0) {
+            self.is_shut = true;
+            // Fails if the peer is gone already, which the next read tells.
+            let _ = self.socket.shutdown(std::net::Shutdown::Write);
+        }
+    }
+
+    /// There is something to read or to take although no event will say so.
+    pub(super) fn needs_read(&self) -> bool {
+        self.is_broken || ((self.may_read || !self.leftover.is_empty()) && self.session.wants_input())
+    }
+
+    /// The last write has failed or was refused: its thread has to look at it.
+    pub(super) fn is_troubled(&self) -> bool {
+        self.is_broken || self.stalled_since.is_some()
+    }
+
+    /// When to call [`Connection::handle_timeout`].
+    pub(super) fn deadline(&self) -> Option<MonoTime> {
+        self.session.poll_timeout().into_iter().chain(self.stall_deadline()).min()
+    }
+
+    /// A deadline may have passed.
+    pub(super) fn handle_timeout(&mut self, cx: &mut Context<'_>) {
+        if self.session.poll_timeout().is_some_and(|at| at <= cx.now) {
+            let result = self.session.handle_timeout(cx.now);
+            self.handle_events(cx);
+            if let Err(error) = result {
+                self.flush(cx.now);
+                self.fail(cx, End::Session(error));
+            }
+        }
+        if self.stall_deadline().is_some_and(|at| at <= cx.now) {
+            match self.session.state() {
+                State::Open => self.close(cx, CloseReason::TooSlow),
+                _ => self.fail(cx, End::Closed(CloseReason::TooSlow)),
+            }
+        }
+    }
+
+    /// Ends the connection: its streams end at once, the socket when the peer has read the goodbye.
+    pub(super) fn close(&mut self, cx: &mut Context<'_>, why: CloseReason) {
+        if self.end.is_none() {
+            self.end = Some(End::Closed(why));
+        }
+        self.session.close(cx.now, why);
+        // A fresh span: what the goodbye needs must not be cut off by an old stall.
+        self.stalled_since = None;
+        self.release(cx);
+    }
+
+    /// What others have asked for meanwhile.
+    pub(super) fn check_mail(&mut self, cx: &mut Context<'_>) {
+        if let Some(why) = self.mailbox.pending().filter(|_| self.session.state() == State::Open) {
+            self.close(cx, why);
+        }
+    }
+
+    /// Queues a tag for a player.
+    pub(super) fn offer(&mut self, stream: MessageStreamId, tag: &EncodedTag) -> Result<(), SendError> {
+        self.session.send_encoded(stream, tag)
+    }
+
+    /// Tells a player about its stream.
+    pub(super) fn notify(&mut self, stream: MessageStreamId, notice: Notice) {
+        if let Err(misuse) = self.session.notify(stream, notice) {
+            log::error!("{} notice on stream {stream}: {misuse}", self.id());
+        }
+    }
+
+    /// The last words: called once, when the connection is over.
+    pub(super) fn finish(mut self, cx: &mut Context<'_>) {
+        self.release(cx);
+        let stats = self.session.stats();
+        cx.shared.stats.connections.subtract(1);
+        cx.shared.stats.bytes_in.add(stats.bytes_in);
+        cx.shared.stats.bytes_out.add(stats.bytes_out);
+        let end = self.end.take().unwrap_or(End::PeerClosed);
+        if let Some(recorder) = self.recorder.take() {
+            recorder.end(matches!(end, End::Io(_)) || self.is_broken);
+        }
+        let lasted = cx.now.since(self.opened);
+        log::info!(
+            "{} closed: {end}, {} bytes in, {} bytes out, {:.1} s",
+            self.id(),
+            stats.bytes_in,
+            stats.bytes_out,
+            lasted.as_secs_f64()
+        );
+    }
+
+    /// Says why it will have ended, unless that is known.
+    pub(super) fn note_end(&mut self, end: End) {
+        self.end.get_or_insert(end);
+    }
+
+    /// Hands bytes to the session; keeps what it does not take.
+    fn take(&mut self, cx: &mut Context<'_>, mut input: &[u8]) {
+        let mut is_stuck = false;
+        while !input.is_empty() && !self.is_over() {
+            let taken = match self.session.handle_input(cx.now, input) {
+                Ok(taken) => taken,
+                Err(error) => {
+                    self.handle_events(cx);
+                    self.flush(cx.now);
+                    return self.fail(cx, End::Session(error));
+                }
+            };
+            input = &input[taken..];
+            let has_decided = self.handle_events(cx);
+            if taken > 0 || has_decided {
+                is_stuck = false;
+            } else if is_stuck {
+                self.leftover = input.to_vec();
+                return;
+            } else {
+                // Replies pile up: it goes on once they are written.
+                is_stuck = true;
+                self.flush(cx.now);
+            }
+        }
+    }
+
+    fn stall_deadline(&self) -> Option<MonoTime> {
+        self.stalled_since.map(|since| since + self.stall_timeout)
+    }
+
+    fn peer_closed(&mut self, cx: &mut Context<'_>) {
+        self.may_read = false;
+        let result = self.session.handle_eof(cx.now);
+        self.handle_events(cx);
+        self.flush(cx.now);
+        match result {
+            Ok(()) => self.fail(cx, End::PeerClosed),
+            Err(error) => self.fail(cx, End::Session(error)),
+        }
+    }
+
+    fn fail(&mut self, cx: &mut Context<'_>, end: End) {
+        self.note_end(end);
+        self.release(cx);
+        self.is_over = true;
+    }
+
+    /// Ends what the streams do. A publisher that did not say goodbye may come back.
+    pub(super) fn release(&mut self, cx: &mut Context<'_>) {
+        let ending = match &self.end {
+            Some(
+                End::Closed(CloseReason::TakenOver | CloseReason::TooSlow) | End::Session(_) | End::Io(_),
+            ) => Ending::Lost,
+            Some(End::Closed(_) | End::Refused(_)) => Ending::Proper,
+            // Without a word: the session reports a proper end stream by stream, before.
+            Some(End::PeerClosed) | None => Ending::Lost,
+        };
+        for (stream, role) in core::mem::take(&mut self.streams) {
+            self.end_role(cx, stream, role, ending);
+        }
+    }
+
+    pub(super) fn end_role(&self, cx: &mut Context<'_>, stream: MessageStreamId, role: Role, ending: Ending) {
+        match role {
+            Role::Publishing(publishing) => {
+                log::info!("{} stops publishing {}", self.id(), publishing.path());
+                publishing.finish(cx.now, ending);
+            }
+            Role::Playing => cx.actions.push(Action::Leave { stream }),
+        }
+    }
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            End::Closed(CloseReason::Done) => f.write_str("done"),
+            End::Closed(CloseReason::Shutdown) => f.write_str("server stops"),
+            End::Closed(CloseReason::TooSlow) => f.write_str("too slow"),
+            End::Closed(CloseReason::TakenOver) => f.write_str("another publisher took over"),
+            End::Closed(CloseReason::Kicked) => f.write_str("by the operator"),
+            End::Refused(what) => write!(f, "refused: {what}"),
+            End::PeerClosed => f.write_str("peer closed the connection"),
+            End::Session(error) => write!(f, "{error}"),
+            End::Io(kind) => write!(f, "{kind}"),
+        }
+    }
+}
+
+/// A boxed connection moves between threads by one pointer.
+pub(super) type Owned = Box<Connection>;

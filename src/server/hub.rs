@@ -1,0 +1,344 @@
+//! One stream: who publishes it, what a late joiner needs, and which threads have players of it.
+//!
+//! A tag is classified and wrapped once, updates the caches, and is offered once to every *thread* that listens. The
+//! publisher never waits: where a thread's channel is full, the hub marks a gap for it and stays silent until that
+//! thread has drained its channel and asks for the state again ([`Hub::resync`]). So a start or an end can never be
+//! lost, only late.
+//!
+//! Everything happens under one lock, held for microseconds: joining takes the snapshot and registers in one
+//! step, so no tag is lost or doubled.
+
+use super::{
+    cache::{Gop, Headers, MAX_GOP_TIME, Update},
+    path::StreamPath,
+    port::{Feed, FeedPort, Mailbox, Slot, Step},
+    shared_tag::SharedTag,
+    timeline::Timeline,
+};
+use crate::{
+    flv::{Tag, TagKind, TagRole},
+    rtmp::{MonoTime, Timestamp},
+};
+use alloc::{sync::Arc, vec::Vec};
+use core::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Who may replace an active publisher.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Takeover {
+    /// Nobody.
+    Never,
+    /// A publisher from the same address, which is a reconnect; anybody once the first has been silent for
+    /// [`SILENT_AFTER`].
+    #[default]
+    SameAddress,
+    /// Anybody who may publish.
+    Always,
+}
+
+/// A publisher without a tag for this long may be replaced.
+pub const SILENT_AFTER: Duration = Duration::from_secs(5);
+/// A stream without video for this long plays like one that has none.
+pub(super) const VIDEO_GONE_AFTER: Duration = Duration::from_secs(3);
+/// A stream with video but without a keyframe for this long counts as one that has none (some encoders refresh
+/// the picture bit by bit, some flag nothing): whoever waits for a keyframe gets what there is. As long as the longest
+/// group of pictures that is kept, and longer than any encoder makes them unasked.
+pub(super) const MAX_KEYFRAME_WAIT: Duration = MAX_GOP_TIME;
+
+/// One stream. See the module.
+#[derive(Debug)]
+pub(super) struct Hub {
+    path: StreamPath,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    publisher: Publisher,
+    claims: u64,
+    steps: u64,
+    /// Streams since the hub exists: differs if an end and a start were missed.
+    epoch: u64,
+    headers: Headers,
+    gop: Gop,
+    timeline: Timeline,
+    start: Start,
+    last_video: Option<MonoTime>,
+    last_keyframe: Option<MonoTime>,
+    outlets: Vec<Outlet>,
+}
+
+#[derive(Debug)]
+enum Publisher {
+    Nobody,
+    Active {
+        claim: u64,
+        connection: Arc<Mailbox>,
+        last_tag: MonoTime,
+    },
+    /// Gone without a word; players know nothing of it.
+    Lost {
+        claim: u64,
+    },
+}
+
+/// Pictures of a publisher that started in the middle of a group of pictures are of no use until a keyframe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Start {
+    /// No picture yet.
+    Awaited,
+    /// The first picture came then, and no keyframe since.
+    WithoutKeyframe(MonoTime),
+    /// Pictures go to players.
+    Done,
+}
+
+/// A thread with players of this stream.
+#[derive(Debug)]
+struct Outlet {
+    port: Arc<FeedPort>,
+    slot: Slot,
+    /// Steps were skipped; nothing is sent until the thread has asked for the state.
+    has_gap: bool,
+}
+
+/// The state of a stream at one step, for players that join after it.
+#[derive(Clone, Debug)]
+pub(super) struct Snapshot {
+    /// The newest step it covers.
+    pub(super) step: u64,
+    /// Which stream of the hub.
+    pub(super) epoch: u64,
+    /// Somebody publishes, or is expected to resume.
+    pub(super) is_live: bool,
+    /// Pictures have come lately.
+    pub(super) has_video: bool,
+    /// When the last keyframe came.
+    pub(super) last_keyframe: Option<MonoTime>,
+    /// Configuration, stamped with the time of the first frame.
+    pub(super) headers: Headers,
+    /// From the last keyframe on; empty if there is none.
+    pub(super) gop: Vec<Arc<SharedTag>>,
+}
+
+/// A granted claim.
+#[derive(Debug)]
+pub(super) struct Claim {
+    /// Its number; tags under an older number are ignored.
+    pub(super) id: u64,
+    /// Whom it replaced.
+    pub(super) replaced: Option<Arc<Mailbox>>,
+}
+
+/// Somebody else publishes here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NameTaken;
+
+impl Hub {
+    pub(super) fn new(path: StreamPath, gop_bytes: usize) -> Hub {
+        let state = State {
+            publisher: Publisher::Nobody,
+            claims: 0,
+            steps: 0,
+            epoch: 0,
+            headers: Headers::default(),
+            gop: Gop::new(gop_bytes),
+            timeline: Timeline::default(),
+            start: Start::Awaited,
+            last_video: None,
+            last_keyframe: None,
+            outlets: Vec::new(),
+        };
+        Hub { path, state: Mutex::new(state) }
+    }
+
+    pub(super) fn path(&self) -> &StreamPath {
+        &self.path
+    }
+
+    /// Makes `connection` the publisher, if it may be.
+    pub(super) fn claim(
+        &self,
+        now: MonoTime,
+        connection: &Arc<Mailbox>,
+        takeover: Takeover,
+    ) -> Result<Claim, NameTaken> {
+        let mut state = self.lock();
+        let replaced = match &state.publisher {
+            Publisher::Nobody | Publisher::Lost { .. } => None,
+            Publisher::Active { connection: first, last_tag, .. } => {
+                let is_silent = now.since(*last_tag) >= SILENT_AFTER;
+                let may_replace = match takeover {
+                    Takeover::Never => false,
+                    Takeover::SameAddress => first.address == connection.address || is_silent,
+                    Takeover::Always => true,
+                };
+                // A connection that publishes a name twice would close itself.
+                if !may_replace || first.id == connection.id {
+                    return Err(NameTaken);
+                }
+                Some(first.clone())
+            }
+        };
+        let is_new = matches!(state.publisher, Publisher::Nobody);
+        state.claims += 1;
+        let id = state.claims;
+        state.publisher = Publisher::Active { claim: id, connection: connection.clone(), last_tag: now };
+        state.start = Start::Awaited;
+        if is_new {
+            state.epoch += 1;
+            state.timeline = Timeline::default();
+            state.announce(Step::Started);
+        } else {
+            state.timeline.change_publisher();
+        }
+        Ok(Claim { id, replaced })
+    }
+
+    /// A tag of the publisher that holds `claim`; ignored if another holds it by now.
+    pub(super) fn publish(&self, now: MonoTime, claim: u64, tag: Tag) {
+        let mut state = self.lock();
+        match &mut state.publisher {
+            Publisher::Active { claim: current, last_tag, .. } if *current == claim => *last_tag = now,
+            _ => return,
+        }
+        let unplaced = SharedTag::new(tag);
+        if unplaced.is_inter_frame() && state.start.withholds(now) {
+            return;
+        }
+        let tag = Arc::new(state.timeline.place(unplaced));
+        state.timeline.sent(&tag);
+        if tag.tag().kind == TagKind::Video && tag.is_frame() {
+            state.start = Start::Done;
+            state.last_video = Some(now);
+            if tag.role() == TagRole::Keyframe {
+                state.last_keyframe = Some(now);
+            }
+        }
+        if state.headers.update(&tag) == Update::NewSequence {
+            state.gop.clear();
+        }
+        state.gop.push(&tag);
+        if tag.role() != TagRole::ClearMetadata {
+            state.announce(Step::Tag(tag));
+        }
+    }
+
+    /// The publisher ended properly: players are told at once.
+    pub(super) fn end(&self, claim: u64) {
+        let mut state = self.lock();
+        match state.publisher {
+            Publisher::Active { claim: current, .. } if current == claim => state.end(),
+            _ => {}
+        }
+    }
+
+    /// The publisher vanished: players notice nothing for now. False if it is not the publisher any more.
+    pub(super) fn lose(&self, claim: u64) -> bool {
+        let mut state = self.lock();
+        match state.publisher {
+            Publisher::Active { claim: current, .. } if current == claim => {
+                state.publisher = Publisher::Lost { claim };
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The resume window of a lost publisher is over. False if somebody has claimed the stream since.
+    pub(super) fn expire(&self, claim: u64) -> bool {
+        let mut state = self.lock();
+        match state.publisher {
+            Publisher::Lost { claim: current } if current == claim => {
+                state.end();
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// What a player that joins now needs; from the next step on the thread gets everything.
+    pub(super) fn join(&self, now: MonoTime, port: &Arc<FeedPort>, slot: Slot) -> Snapshot {
+        let mut state = self.lock();
+        if state.outlet(port, slot).is_none() {
+            state.outlets.push(Outlet { port: port.clone(), slot, has_gap: false });
+        }
+        state.snapshot(now)
+    }
+
+    /// The state after a gap, which ends with this; `None` if there was none. Only right once the thread has
+    /// drained its channel.
+    pub(super) fn resync(&self, now: MonoTime, port: &Arc<FeedPort>, slot: Slot) -> Option<Snapshot> {
+        let mut state = self.lock();
+        let outlet = state.outlet(port, slot).filter(|outlet| outlet.has_gap)?;
+        outlet.has_gap = false;
+        Some(state.snapshot(now))
+    }
+
+    /// The thread has no players of this stream any more.
+    pub(super) fn leave(&self, port: &Arc<FeedPort>, slot: Slot) {
+        self.lock().outlets.retain(|outlet| !(Arc::ptr_eq(&outlet.port, port) && outlet.slot == slot));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Start {
+    /// Whether a picture that is no keyframe is of no use.
+    fn withholds(&mut self, now: MonoTime) -> bool {
+        match *self {
+            Start::Awaited => {
+                *self = Start::WithoutKeyframe(now);
+                true
+            }
+            Start::WithoutKeyframe(since) => now.since(since) < MAX_KEYFRAME_WAIT,
+            Start::Done => false,
+        }
+    }
+}
+
+impl State {
+    /// Offers a step to every thread that listens.
+    fn announce(&mut self, what: Step) {
+        self.steps += 1;
+        let step = self.steps;
+        for outlet in &mut self.outlets {
+            if outlet.has_gap {
+                continue;
+            }
+            outlet.has_gap = !outlet.port.offer(Feed { slot: outlet.slot, step, what: what.clone() });
+        }
+    }
+
+    fn end(&mut self) {
+        self.publisher = Publisher::Nobody;
+        self.headers = Headers::default();
+        self.gop.clear();
+        self.last_video = None;
+        self.last_keyframe = None;
+        self.announce(Step::Ended);
+    }
+
+    fn outlet(&mut self, port: &Arc<FeedPort>, slot: Slot) -> Option<&mut Outlet> {
+        self.outlets.iter_mut().find(|outlet| Arc::ptr_eq(&outlet.port, port) && outlet.slot == slot)
+    }
+
+    fn snapshot(&self, now: MonoTime) -> Snapshot {
+        let first = self.gop.tags().first().map(|tag| tag.tag().timestamp);
+        let start: Option<Timestamp> = first.or(self.timeline.newest());
+        Snapshot {
+            step: self.steps,
+            epoch: self.epoch,
+            is_live: !matches!(self.publisher, Publisher::Nobody),
+            has_video: self.last_video.is_some_and(|last| now.since(last) < VIDEO_GONE_AFTER),
+            last_keyframe: self.last_keyframe,
+            headers: start.map_or_else(|| self.headers.clone(), |start| self.headers.at(start)),
+            gop: self.gop.tags().to_vec(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,391 @@
+//! The server: sockets, threads, clocks and files around the pure core.
+//!
+//! ```text
+//! weir-reactor   accepts; owns every connection until it plays, publishers for good; keeps resume windows
+//! weir-play-N    owns connections that play: writes media, reads acknowledgements (subscriber.rs)
+//! weir-demo      publishes the built-in clip (--demo)
+//! weir-capture   writes pcap files (--capture)
+//! ```
+//!
+//! A connection belongs to one thread at a time and moves as a whole when `play` is accepted. Threads share the
+//! [`registry`] of streams, whose hubs are locked for microseconds per tag, and reach each other through channels
+//! and wakers ([`port`]). Every thread is joined by [`Server::stop`].
+//!
+//! Life of a tag: socket -> the thread's read buffer -> message body (the one copy) -> hub, which keeps it for late
+//! joiners and sends it once to each thread that has players of the stream -> chunks, built once -> shared slices in
+//! every player's output -> `writev`.
+
+mod cache;
+mod capture;
+mod connection;
+mod deadlines;
+mod demo;
+mod files;
+mod hub;
+mod merge;
+mod networks;
+mod owner;
+mod path;
+mod player;
+mod pool;
+mod port;
+mod reactor;
+mod registry;
+mod requests;
+mod shared_tag;
+mod sockets;
+pub mod stats;
+mod subscriber;
+#[cfg(test)]
+mod testing;
+mod timeline;
+
+pub use cache::{MAX_GOP_TIME, MAX_HEADER_BYTES, MAX_HEADERS};
+pub use demo::DEMO_PATH;
+pub use files::raise_file_limit;
+pub use hub::{SILENT_AFTER, Takeover};
+pub use merge::Merge;
+pub use networks::{BadNetwork, Networks};
+pub use path::{MAX_PATH_LEN, PathError, StreamPath};
+pub use registry::MAX_HUBS;
+pub use stats::Stats;
+
+use crate::rtmp::{Limits, MonoTime, ServerConfig};
+use alloc::{
+    format,
+    string::{String, ToString},
+    sync::Arc,
+    vec,
+    vec::Vec,
+};
+use capture::{Capture, CaptureThread};
+use core::{
+    fmt,
+    hash::{BuildHasher, Hasher},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+use crossbeam_channel::{Sender, bounded, unbounded};
+use mio::net::TcpListener;
+use pool::Pool;
+use port::{ConnectionId, Control, Mailbox, Port};
+use reactor::Reactor;
+use registry::{Policy, Registry};
+use sockets::Sockets;
+use std::{
+    collections::hash_map::RandomState,
+    io,
+    path::PathBuf,
+    thread::{self, JoinHandle},
+    time::Instant,
+};
+
+/// Chunk size towards every client: a frame of most streams is one chunk. ffmpeg publishers copy it.
+pub const SEND_CHUNK_SIZE: u32 = 65_536;
+/// Time that connections have to read their goodbye when the server stops.
+pub const STOP_GRACE: Duration = Duration::from_secs(1);
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 1024;
+
+/// What a server does. The flags of the program, one to one.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `--listen`: at least one. Port 0 picks a free one, see [`Server::addresses`].
+    pub listen: Vec<SocketAddr>,
+    /// `--demo`: publish the built-in clip as [`DEMO_PATH`].
+    pub demo: bool,
+    /// `--publish-from`: who may publish.
+    pub publish_from: Networks,
+    /// `--takeover`: who may replace an active publisher.
+    pub takeover: Takeover,
+    /// `--resume-window`: how long players wait, unaware, for a publisher that vanished. Zero: not at all.
+    pub resume_window: Duration,
+    /// `--subscriber-threads`: so many threads at most write media; at least 1.
+    pub subscriber_threads: usize,
+    /// `--merge`: when a player's queued tags are written.
+    pub merge: Merge,
+    /// `--gop-cache`: bytes per stream; 0: none.
+    pub gop_cache: usize,
+    /// `--max-connections`
+    pub max_connections: usize,
+    /// `--max-queue`: bytes that wait for a player before it loses the rest of a group of pictures.
+    pub max_queue: usize,
+    /// `--capture`: write each connection as a pcap into this directory.
+    pub capture: Option<PathBuf>,
+    /// How long a player may stay behind, or any peer take no byte of what waits for it, before it is closed.
+    pub stall_timeout: Duration,
+    /// Ceilings of a session; `max_queued_output` is taken from `max_queue`.
+    pub limits: Limits,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        Config {
+            listen: vec![SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 1935)],
+            demo: false,
+            publish_from: Networks::default(),
+            takeover: Takeover::default(),
+            resume_window: Duration::from_secs(10),
+            subscriber_threads: (4 * cores).max(8),
+            merge: Merge::default(),
+            gop_cache: 8 << 20,
+            max_connections: 10_000,
+            max_queue: 8 << 20,
+            capture: None,
+            stall_timeout: Duration::from_secs(30),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// A running server. Dropping it stops it.
+pub struct Server {
+    addresses: Vec<SocketAddr>,
+    shared: Option<Arc<Shared>>,
+    pool: Arc<Pool>,
+    port: Arc<Port>,
+    reactor: Option<JoinHandle<()>>,
+    demo: Option<(Sender<()>, JoinHandle<()>)>,
+    capture: Option<CaptureThread>,
+}
+
+/// Why a server did not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// An address of `--listen` cannot be used.
+    Listen(SocketAddr, io::Error),
+    /// The directory of `--capture` cannot be used.
+    Capture(PathBuf, io::Error),
+    /// The system refused a thread or a poll.
+    System(io::Error),
+}
+
+/// What all threads of a server share.
+struct Shared {
+    started: Instant,
+    registry: Arc<Registry>,
+    session: ServerConfig,
+    merge: Merge,
+    stall_timeout: Duration,
+    stats: Stats,
+    capture: Option<Capture>,
+    is_stopping: AtomicBool,
+    seeds: RandomState,
+}
+
+impl Server {
+    /// Binds the addresses and starts the threads.
+    ///
+    /// # Errors
+    /// When an address, a directory or a thread cannot be had; nothing is left running.
+    pub fn start(config: Config) -> Result<Server, StartError> {
+        let mut listeners = Vec::new();
+        let mut addresses = Vec::new();
+        for &address in &config.listen {
+            // Listening on `0.0.0.0` as well means that `[::]` is for IPv6 alone.
+            let has_ipv4 = |other: &SocketAddr| other.is_ipv4() && other.port() == address.port();
+            let is_dual = address.port() == 0 || !config.listen.iter().any(has_ipv4);
+            let listener = listen(address, is_dual).map_err(|error| StartError::Listen(address, error))?;
+            addresses.push(listener.local_addr().map_err(|error| StartError::Listen(address, error))?);
+            listeners.push(listener);
+        }
+        let (capture, capture_thread) = match config.capture {
+            None => (None, None),
+            Some(directory) => {
+                let started = Capture::start(directory.clone());
+                let (capture, handle) = started.map_err(|error| StartError::Capture(directory, error))?;
+                (Some(capture), Some(handle))
+            }
+        };
+
+        let (sockets, waker) = Sockets::new(listeners.len()).map_err(StartError::System)?;
+        let (control, messages) = unbounded();
+        let port = Arc::new(Port::new(control, waker));
+        let policy = Policy {
+            publish_from: config.publish_from,
+            takeover: config.takeover,
+            resume_window: config.resume_window,
+            gop_bytes: config.gop_cache,
+        };
+        let limits = Limits { max_queued_output: config.max_queue, ..config.limits };
+        let shared = Arc::new(Shared {
+            started: Instant::now(),
+            registry: Registry::new(policy, port.clone()),
+            session: ServerConfig { limits, chunk_size: SEND_CHUNK_SIZE, ..ServerConfig::default() },
+            merge: config.merge,
+            stall_timeout: config.stall_timeout,
+            stats: Stats::default(),
+            capture,
+            is_stopping: AtomicBool::new(false),
+            seeds: RandomState::new(),
+        });
+        let pool = Arc::new(Pool::new(config.subscriber_threads));
+        let reactor = Reactor::new(
+            shared.clone(),
+            pool.clone(),
+            port.clone(),
+            messages,
+            sockets,
+            listeners,
+            config.max_connections,
+        )
+        .map_err(StartError::System)?;
+        let reactor = thread::Builder::new()
+            .name("weir-reactor".to_string())
+            .spawn(move || reactor.run())
+            .map_err(StartError::System)?;
+
+        let mut server = Server {
+            addresses,
+            shared: Some(shared.clone()),
+            pool,
+            port: port.clone(),
+            reactor: Some(reactor),
+            demo: None,
+            capture: capture_thread,
+        };
+        if config.demo {
+            let publisher = Mailbox::new(ConnectionId(0), Ipv4Addr::LOCALHOST.into(), port);
+            let (stop, stopped) = bounded(0);
+            let demo = demo::start(shared, Arc::new(publisher), stopped).map_err(StartError::System)?;
+            server.demo = Some((stop, demo));
+        }
+        Ok(server)
+    }
+
+    /// Where the server listens, in the order of [`Config::listen`], with the ports it got.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// What it has done so far.
+    pub fn stats(&self) -> &Stats {
+        &self.shared.as_ref().expect("only dropped when the server is").stats
+    }
+
+    /// Streams that exist now, those included that players wait for or whose publisher may come back.
+    pub fn streams(&self) -> usize {
+        self.shared.as_ref().expect("only dropped when the server is").registry.len()
+    }
+
+    /// `rtmp://HOST` as a client on this machine can use it, of the first address.
+    pub fn url(&self) -> String {
+        let Some(address) = self.addresses.first() else { return String::new() };
+        let host = match address.ip() {
+            ip if ip.is_unspecified() => "localhost".to_string(),
+            IpAddr::V6(ip) => format!("[{ip}]"),
+            IpAddr::V4(ip) => ip.to_string(),
+        };
+        match address.port() {
+            1935 => format!("rtmp://{host}"),
+            port => format!("rtmp://{host}:{port}"),
+        }
+    }
+
+    /// Gives every connection a proper end and waits for all threads: [`STOP_GRACE`] at most, plus what a thread is
+    /// busy with.
+    pub fn stop(mut self) {
+        self.shut_down();
+    }
+
+    fn shut_down(&mut self) {
+        let Some(shared) = self.shared.take() else { return };
+        shared.is_stopping.store(true, Ordering::SeqCst);
+        if let Some((stop, thread)) = self.demo.take() {
+            drop(stop);
+            join(thread);
+        }
+        self.port.send(Control::Stop);
+        if let Some(thread) = self.reactor.take() {
+            join(thread);
+        }
+        self.pool.join();
+        // The last holder of the capture's queue; its thread ends when it has written what waits.
+        drop(shared);
+        if let Some(thread) = self.capture.take() {
+            thread.join();
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.shut_down();
+    }
+}
+
+impl Shared {
+    fn now(&self) -> MonoTime {
+        MonoTime(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// Another one for every session.
+    fn seed(&self) -> u64 {
+        let mut hasher = self.seeds.build_hasher();
+        hasher.write_u64(self.stats.accepted.value());
+        hasher.finish()
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::SeqCst)
+    }
+}
+
+/// Binds an address. `[::]` takes IPv4 as well, and is `0.0.0.0` on a machine without IPv6.
+fn listen(address: SocketAddr, is_dual: bool) -> io::Result<TcpListener> {
+    match bind(address, is_dual) {
+        Err(error) if address.ip() == Ipv6Addr::UNSPECIFIED && is_dual && is_without_ipv6(&error) => {
+            bind(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), address.port()), is_dual)
+        }
+        result => result,
+    }
+}
+
+fn bind(address: SocketAddr, is_dual: bool) -> io::Result<TcpListener> {
+    use socket2::{Domain, Protocol, Socket, Type};
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(!is_dual)?;
+    }
+    // So that a restart need not wait for the last run's connections to be forgotten.
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(TcpListener::from_std(socket.into()))
+}
+
+fn is_without_ipv6(error: &io::Error) -> bool {
+    use io::ErrorKind::{AddrNotAvailable, Unsupported};
+    // EAFNOSUPPORT has no kind of its own.
+    matches!(error.kind(), AddrNotAvailable | Unsupported) || error.raw_os_error() == Some(97)
+}
+
+fn join(thread: JoinHandle<()>) {
+    let name = thread.thread().name().unwrap_or_default().to_string();
+    if thread.join().is_err() {
+        log::error!("the thread {name} has panicked");
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StartError::Listen(address, error) => write!(f, "--listen {address}: {}", plain(error)),
+            StartError::Capture(directory, error) => {
+                write!(f, "--capture {}: {}", directory.display(), plain(error))
+            }
+            StartError::System(error) => write!(f, "cannot start: {}", plain(error)),
+        }
+    }
+}
+
+impl core::error::Error for StartError {}
+
+/// Without the number that the standard library adds.
+fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_string()
+}

@@ -1,0 +1,282 @@
+//! The reactor thread: accepts connections and owns them until they play; publishers stay with it.
+//!
+//! It also keeps the resume windows of publishers that vanished. Ends when told to stop, after its connections have
+//! had [`STOP_GRACE`] to read their goodbye.
+//!
+//! Field note: a process out of file descriptors cannot accept, and the listener stays ready; so accepting
+//! rests for [`ACCEPT_REST`] instead of spinning.
+
+use super::{
+    STOP_GRACE, Shared,
+    connection::{Connection, Context, Owned},
+    owner::Owner,
+    player::Action,
+    pool::Pool,
+    port::{ConnectionId, Control, Port},
+    registry::HubHandle,
+    sockets::{Ready, Sockets},
+    stats::Throttle,
+};
+use crate::rtmp::{MonoTime, session::CloseReason};
+use alloc::{boxed::Box, collections::VecDeque, sync::Arc, vec::Vec};
+use core::{net::SocketAddr, time::Duration};
+use crossbeam_channel::Receiver;
+use mio::{Interest, Token, net::TcpListener};
+use std::io;
+
+/// Pause after a failed accept.
+const ACCEPT_REST: Duration = Duration::from_millis(200);
+/// Connections accepted before the others get their turn.
+const ACCEPTS: usize = 64;
+
+pub(super) struct Reactor {
+    shared: Arc<Shared>,
+    pool: Arc<Pool>,
+    port: Arc<Port>,
+    control: Receiver<Control>,
+    sockets: Sockets,
+    listeners: Vec<Listener>,
+    next_id: u64,
+    max_connections: usize,
+    /// Streams whose publisher vanished, each once: the newest loss counts. All windows are equally long, so the
+    /// first ends first.
+    lost: VecDeque<Lost>,
+    actions: Vec<Action>,
+    too_many: Throttle,
+    accept_fails: Throttle,
+    stop_at: Option<MonoTime>,
+}
+
+struct Listener {
+    socket: TcpListener,
+    /// It may have connections that no event will tell of; look again at this time.
+    again_at: Option<MonoTime>,
+}
+
+struct Lost {
+    hub: HubHandle,
+    claim: u64,
+    deadline: MonoTime,
+}
+
+impl Reactor {
+    /// Watches `listeners`, whose tokens must lie below the first of `sockets`.
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        pool: Arc<Pool>,
+        port: Arc<Port>,
+        control: Receiver<Control>,
+        sockets: Sockets,
+        listeners: Vec<TcpListener>,
+        max_connections: usize,
+    ) -> io::Result<Reactor> {
+        let mut watched = Vec::new();
+        for (index, mut socket) in listeners.into_iter().enumerate() {
+            sockets.registry().register(&mut socket, Token(index), Interest::READABLE)?;
+            watched.push(Listener { socket, again_at: None });
+        }
+        Ok(Reactor {
+            shared,
+            pool,
+            port,
+            control,
+            sockets,
+            listeners: watched,
+            next_id: 1,
+            max_connections,
+            lost: VecDeque::new(),
+            actions: Vec::new(),
+            too_many: Throttle::default(),
+            accept_fails: Throttle::default(),
+            stop_at: None,
+        })
+    }
+
+    pub(super) fn run(mut self) {
+        let mut ready = Vec::new();
+        while !self.stop_at.is_some_and(|at| at <= self.shared.now() || self.sockets.is_empty()) {
+            self.sleep(&mut ready);
+            let now = self.shared.now();
+            while let Ok(message) = self.control.try_recv() {
+                self.handle_control(now, message);
+            }
+            for index in self.sockets.take_again() {
+                self.turn(now, index);
+            }
+            for ready in &ready {
+                match *ready {
+                    Ready::Connection(index) => self.turn(now, index),
+                    Ready::Other(Token(index)) => {
+                        if let Some(listener) = self.listeners.get_mut(index) {
+                            listener.again_at = Some(now);
+                        }
+                    }
+                }
+            }
+            self.accept_waiting(now);
+            self.handle_deadlines(now);
+            self.end_resume_windows(now);
+        }
+        let now = self.shared.now();
+        for index in self.sockets.indices() {
+            if let Some(connection) = self.sockets.remove(index) {
+                self.bury(now, connection);
+            }
+        }
+    }
+
+    fn sleep(&mut self, ready: &mut Vec<Ready>) {
+        let now = self.shared.now();
+        let accepts = self.listeners.iter().filter_map(|listener| listener.again_at);
+        let window = self.lost.front().map(|lost| lost.deadline);
+        let mut until = accepts.chain(window).chain(self.stop_at).min();
+        self.port.fall_asleep();
+        if !self.control.is_empty() {
+            until = Some(now);
+        }
+        self.sockets.wait(now, until, ready);
+        self.port.stay_awake();
+    }
+
+    fn handle_control(&mut self, now: MonoTime, message: Control) {
+        match message {
+            Control::Mail(id) => {
+                if let Some(index) = self.sockets.find(id) {
+                    self.with(now, index, |connection, cx| connection.check_mail(cx));
+                }
+            }
+            Control::Lost { hub, claim, deadline } => {
+                log::info!("{}: the publisher is gone; players wait for it to come back", hub.path());
+                self.lost.retain(|earlier| !earlier.hub.is(&hub));
+                self.lost.push_back(Lost { hub, claim, deadline });
+            }
+            Control::Stop => {
+                self.stop_at = Some(now + STOP_GRACE);
+                self.listeners.clear();
+                for index in self.sockets.indices() {
+                    self.with(now, index, |connection, cx| connection.close(cx, CloseReason::Shutdown));
+                }
+                // Behind every connection that was sent to a thread.
+                self.pool.stop();
+            }
+            // Connections do not come back from subscriber threads.
+            Control::Adopt(connection, _) => self.bury(now, connection),
+        }
+    }
+
+    // ---- accepting
+
+    fn accept_waiting(&mut self, now: MonoTime) {
+        for index in 0..self.listeners.len() {
+            if self.listeners[index].again_at.is_some_and(|at| at <= now) {
+                self.listeners[index].again_at = self.accept(now, index);
+            }
+        }
+    }
+
+    /// Accepts what waits; returns when to try again without an event.
+    fn accept(&mut self, now: MonoTime, listener: usize) -> Option<MonoTime> {
+        for _ in 0..ACCEPTS {
+            match self.listeners[listener].socket.accept() {
+                Ok((socket, peer)) => self.open(now, socket, peer),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
+                // The peer was faster in leaving than we in accepting.
+                Err(error) if is_of_the_peer(error.kind()) => {}
+                Err(error) => {
+                    if let Some(count) = self.accept_fails.count(now, 1) {
+                        log::error!("cannot accept connections: {error} ({count} times); trying again");
+                    }
+                    return Some(now + ACCEPT_REST);
+                }
+            }
+        }
+        Some(now)
+    }
+
+    fn open(&mut self, now: MonoTime, socket: mio::net::TcpStream, peer: SocketAddr) {
+        if self.shared.stats.connections.value() >= self.max_connections as u64 {
+            self.shared.stats.refused.add(1);
+            if let Some(count) = self.too_many.count(now, 1) {
+                let max = self.max_connections;
+                log::warn!("{count} connections turned away: {max} are open (--max-connections)");
+            }
+            return;
+        }
+        let id = ConnectionId(self.next_id);
+        self.next_id += 1;
+        let connection = Box::new(Connection::new(socket, peer, id, self.port.clone(), &self.shared));
+        match self.sockets.insert(connection) {
+            Ok(index) => self.turn(now, index),
+            Err((error, connection)) => {
+                log::error!("{id} cannot be watched: {error}");
+                self.bury(now, connection);
+            }
+        }
+    }
+
+    // ---- connections
+
+    fn turn(&mut self, now: MonoTime, index: usize) {
+        let shared = self.shared.clone();
+        let mut actions = core::mem::take(&mut self.actions);
+        let mut cx = Context { now, shared: &shared, actions: &mut actions };
+        self.sockets.turn(index, &mut cx);
+        self.finish_turn(now, index, actions);
+    }
+
+    fn bury(&self, now: MonoTime, connection: Owned) {
+        let mut actions = Vec::new();
+        connection.finish(&mut Context { now, shared: &self.shared, actions: &mut actions });
+    }
+
+    fn end_resume_windows(&mut self, now: MonoTime) {
+        while self.lost.front().is_some_and(|lost| lost.deadline <= now) {
+            let Some(Lost { hub, claim, .. }) = self.lost.pop_front() else { return };
+            if hub.expire(claim) {
+                log::info!("{}: the publisher did not come back", hub.path());
+            }
+        }
+    }
+}
+
+impl Owner for Reactor {
+    fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    fn sockets(&mut self) -> &mut Sockets {
+        &mut self.sockets
+    }
+
+    fn actions(&mut self) -> &mut Vec<Action> {
+        &mut self.actions
+    }
+
+    /// Writes, or gives a connection that plays to a subscriber thread, which writes replies and media in one go.
+    fn finish_turn(&mut self, now: MonoTime, index: usize, mut actions: Vec<Action>) {
+        let plays = actions.iter().any(|action| matches!(action, Action::Join { .. }));
+        if plays {
+            if let Some(connection) = self.sockets.remove(index) {
+                if let Err((error, connection)) = self.pool.adopt(&self.shared, connection, actions) {
+                    log::error!("{} cannot play: {error}", connection.id());
+                    self.bury(now, connection);
+                }
+            }
+            return;
+        }
+        // Nobody plays here, so the rest has no effect.
+        actions.clear();
+        self.actions = actions;
+        if let Some(connection) = self.sockets.settle(now, index) {
+            self.bury(now, connection);
+        }
+    }
+}
+
+/// Errors of accept that concern one connection.
+fn is_of_the_peer(kind: io::ErrorKind) -> bool {
+    matches!(
+        kind,
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
+    )
+}

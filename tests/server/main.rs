@@ -1,0 +1,89 @@
+//! The server with real sockets: publish, join late, take over, vanish, fall behind, stop.
+//!
+//! No sleeps: each step waits for what it needs, with a deadline.
+
+#![expect(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "a test has std anyway")]
+
+#[path = "../support/client.rs"]
+mod client;
+mod leaving;
+mod playing;
+mod publishers;
+mod running;
+mod slow;
+
+use client::{Client, DEADLINE, audio, audio_header, inter_frame, keyframe, metadata, video_header};
+use std::{
+    io::{Read, Write},
+    net::{Shutdown, SocketAddr, TcpStream},
+    sync::{
+        Arc, Mutex, Once,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+use weir::{
+    amf::Value,
+    flv::Tag,
+    rtmp::{Event, Limits, session::StreamNotice},
+    server::{Config, Merge, Networks, Server, Takeover},
+};
+
+fn config() -> Config {
+    Config { listen: vec!["127.0.0.1:0".parse().unwrap()], ..Config::default() }
+}
+
+fn start(config: Config) -> (Server, SocketAddr) {
+    record_logs();
+    let server = Server::start(config).unwrap();
+    let address = server.addresses()[0];
+    (server, address)
+}
+
+/// Waits until `is_so`, for what no message tells.
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + DEADLINE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{what}: not in time");
+        thread::yield_now();
+    }
+}
+
+fn times(tags: &[Tag]) -> Vec<u32> {
+    tags.iter().map(|tag| tag.timestamp.0).collect()
+}
+
+fn bodies(tags: &[Tag]) -> Vec<&[u8]> {
+    tags.iter().map(|tag| &*tag.body).collect()
+}
+
+// ---- log
+
+static LOG: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+struct Recorder;
+
+impl log::Log for Recorder {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        LOG.lock().unwrap().push(record.args().to_string());
+    }
+
+    fn flush(&self) {}
+}
+
+fn record_logs() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        log::set_logger(&Recorder).unwrap();
+        log::set_max_level(log::LevelFilter::Trace);
+    });
+}
+
+fn logged(text: &str) -> bool {
+    LOG.lock().unwrap().iter().any(|line| line.contains(text))
+}
