@@ -17,6 +17,7 @@
 
 mod cache;
 mod capture;
+pub mod client;
 mod connection;
 mod deadlines;
 mod demo;

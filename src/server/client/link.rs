@@ -1,0 +1,238 @@
+//! One outgoing connection that never blocks: socket and client session, and the loop between them.
+//!
+//! In: readiness of the socket, and time. Out: [`Event`]s. [`Link::next_event`] does all that can be done without
+//! waiting; whoever owns the `mio::Poll` waits: one connection at a time (`client`), or many (`tools/load`).
+//! mio is edge-triggered, so wait only after `next_event` gave `None`, and until [`Link::deadline`] at the latest.
+//! Bounds: one caller-owned read buffer for all links; a link itself keeps only what its session has not taken yet.
+
+use crate::rtmp::{ClientConfig, Error, Event, MonoTime, Session, session::State};
+use alloc::vec::Vec;
+use core::{
+    fmt,
+    hash::{BuildHasher, Hasher},
+    net::SocketAddr,
+    time::Duration,
+};
+use mio::{Interest, Registry, Token, net::TcpStream};
+use std::{
+    hash::RandomState,
+    io::{self, ErrorKind, IoSlice, Read, Write},
+    net::Shutdown,
+    time::Instant,
+};
+
+/// See the module.
+#[derive(Debug)]
+pub struct Link {
+    socket: TcpStream,
+    session: Session,
+    started: Instant,
+    /// Bytes read that the session has not taken, oldest first.
+    unread: Vec<u8>,
+    input: Input,
+    /// The sending side is shut down.
+    is_shut: bool,
+    /// The session's last word, once its events are taken.
+    failed: Option<Error>,
+}
+
+/// What the peer's direction is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Input {
+    Open,
+    /// It ended, and the session may not know yet.
+    Ended,
+    /// It ended, and the session knows.
+    Done,
+}
+
+/// Why a link is over.
+#[derive(Debug)]
+pub enum LinkError {
+    /// The socket failed.
+    Io(io::Error),
+    /// The session failed.
+    Session(Error),
+    /// The peer closed, and all events are taken.
+    Closed,
+}
+
+impl Link {
+    /// A link over a socket that is connecting or connected. `registry` may watch several links, told apart by
+    /// `token`.
+    pub fn new(
+        mut socket: TcpStream,
+        config: ClientConfig,
+        registry: &Registry,
+        token: Token,
+    ) -> io::Result<Link> {
+        registry.register(&mut socket, token, Interest::READABLE | Interest::WRITABLE)?;
+        let session = Session::client(config, random_seed(), MonoTime(0));
+        Ok(Link {
+            socket,
+            session,
+            started: Instant::now(),
+            unread: Vec::new(),
+            input: Input::Open,
+            is_shut: false,
+            failed: None,
+        })
+    }
+
+    /// Writes, reads and lets time pass until there is an event or nothing more can be done now. `buffer` is
+    /// scratch space; its size is how much is read at once.
+    pub fn next_event(&mut self, buffer: &mut [u8]) -> Result<Option<Event>, LinkError> {
+        loop {
+            if let Some(event) = self.session.poll_event() {
+                return Ok(Some(event));
+            }
+            if let Some(error) = self.failed {
+                return Err(LinkError::Session(error));
+            }
+            if self.session.poll_timeout().is_some_and(|due| due <= self.now()) {
+                let result = self.session.handle_timeout(self.now());
+                self.keep(result);
+                continue;
+            }
+            self.flush()?;
+            if !self.advance_input(buffer)? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Hands input to the session, from what is left or from the socket; false if there is none now.
+    fn advance_input(&mut self, buffer: &mut [u8]) -> Result<bool, LinkError> {
+        if !self.session.wants_input() && self.session.state() != State::Closing {
+            return Ok(false);
+        }
+        if !self.unread.is_empty() {
+            let result = self.session.handle_input(self.now(), &self.unread);
+            let taken = result.unwrap_or(self.unread.len());
+            self.unread.drain(..taken);
+            self.keep(result.map(drop));
+            return Ok(taken > 0);
+        }
+        match self.input {
+            Input::Open => {}
+            Input::Ended => {
+                self.input = Input::Done;
+                let result = self.session.handle_eof(self.now());
+                self.keep(result);
+                return Ok(true);
+            }
+            Input::Done => return Err(LinkError::Closed),
+        }
+        match self.socket.read(buffer) {
+            Ok(0) => self.input = Input::Ended,
+            Ok(count) => {
+                let result = self.session.handle_input(self.now(), &buffer[..count]);
+                let taken = result.unwrap_or(count);
+                self.unread.extend_from_slice(&buffer[taken..count]);
+                self.keep(result.map(drop));
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::NotConnected => return Ok(false),
+            // The other side dropped the connection with our bytes unread, which is how most programs leave.
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => self.input = Input::Ended,
+            Err(error) => return Err(LinkError::Io(error)),
+        }
+        Ok(true)
+    }
+
+    /// Writes what waits, as far as the socket takes it. Shuts the sending side down once a closing session has
+    /// nothing left.
+    pub fn flush(&mut self) -> Result<(), LinkError> {
+        while self.session.output_len() > 0 {
+            let written = {
+                let mut slices: [&[u8]; SLICES] = [&[]; SLICES];
+                let count = self.session.output(&mut slices);
+                let slices = slices.map(IoSlice::new);
+                self.socket.write_vectored(&slices[..count])
+            };
+            match written {
+                Ok(written) => self.session.advance_output(written),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::NotConnected) => {
+                    return Ok(());
+                }
+                // What the server said before it closed is still to be read; reading finds the end.
+                Err(error) if is_gone(&error) && self.input == Input::Open => return Ok(()),
+                Err(error) => return Err(LinkError::Io(error)),
+            }
+        }
+        if self.session.state() == State::Closing && !self.is_shut {
+            self.is_shut = true;
+            // Fails only if the peer is gone, which reading finds out.
+            let _ = self.socket.shutdown(Shutdown::Write);
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, result: Result<(), Error>) {
+        if let Err(error) = result {
+            self.failed = Some(error);
+        }
+    }
+
+    /// How long to wait for the socket at most.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.session.poll_timeout().map(|due| self.started + Duration::from_millis(due.0))
+    }
+
+    /// The session, for commands and media. Call [`Link::next_event`] or [`Link::flush`] afterwards.
+    pub fn session(&mut self) -> &mut Session {
+        &mut self.session
+    }
+
+    /// Where the session is in its life.
+    pub fn state(&self) -> State {
+        self.session.state()
+    }
+
+    /// Ends the connection properly; it is over when [`Link::state`] is `Closed` or `next_event` fails.
+    pub fn close(&mut self) {
+        let now = self.now();
+        self.session.close(now, crate::rtmp::session::CloseReason::Done);
+    }
+
+    /// The server.
+    pub fn peer(&self) -> io::Result<SocketAddr> {
+        self.socket.peer_addr()
+    }
+
+    /// The socket and what was read from it but not taken by the session: for a program that goes on without one.
+    pub fn into_socket(self) -> (TcpStream, Vec<u8>) {
+        (self.socket, self.unread)
+    }
+
+    /// Milliseconds since the link was made.
+    fn now(&self) -> MonoTime {
+        MonoTime(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+impl fmt::Display for LinkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LinkError::Io(error) => write!(f, "{error}"),
+            LinkError::Session(error) => write!(f, "{error}"),
+            LinkError::Closed => f.write_str("server closed the connection"),
+        }
+    }
+}
+
+impl core::error::Error for LinkError {}
+
+/// Slices handed to one write: a frame of some 2 MB in chunks of 64 KiB.
+const SLICES: usize = 64;
+
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset)
+}
+
+/// A different number each time; the handshake's random bytes grow from it, and nothing secret depends on it.
+fn random_seed() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
