@@ -1,0 +1,310 @@
+//! The servers under test: starting, finding their processes, ending.
+//!
+//! Everything listens on 127.0.0.1. nginx runs from a configuration in a temporary folder, with one worker, the chunk
+//! size that its users set, and no access log; weir and nginx log warnings alone.
+
+use crate::{
+    common::Failure,
+    scenario::{Merge, REFERENCE},
+};
+use rustix::process::{Pid, Signal, kill_process};
+use std::{
+    env, fs,
+    fs::File,
+    net::{TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{self, Child, Command, Stdio},
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// A server that takes part.
+#[derive(Clone)]
+pub(crate) enum Contender {
+    /// The weir built beside this program.
+    Weir(Merge),
+    /// Debian's nginx with libnginx-mod-rtmp.
+    Nginx,
+    /// Any other.
+    Peer(Peer),
+}
+
+/// A server that the user named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Peer {
+    name: String,
+    /// Where its command makes it listen, on 127.0.0.1.
+    port: u16,
+    /// For `sh -c`. Must stay in the foreground.
+    command: String,
+}
+
+impl Peer {
+    /// `name port command`.
+    pub(crate) fn parse(text: &str) -> Result<Peer, Failure> {
+        let wrong = || Failure::Usage(format!("--peer {text}: not `name port command`"));
+        let (name, rest) = text.trim().split_once(' ').ok_or_else(wrong)?;
+        let (port, command) = rest.trim_start().split_once(' ').ok_or_else(wrong)?;
+        let port = port.parse().map_err(|_| wrong())?;
+        Ok(Peer { name: name.into(), port, command: command.trim().into() })
+    }
+}
+
+impl Contender {
+    /// For the tables.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Contender::Weir(merge) => weir_name(*merge),
+            Contender::Nginx => REFERENCE.into(),
+            Contender::Peer(peer) => peer.name.clone(),
+        }
+    }
+
+    /// Which version it says it is, if we know how to ask.
+    pub(crate) fn version(&self) -> Option<String> {
+        match self {
+            Contender::Weir(_) => first_line(Command::new(beside("weir").ok()?).arg("--version")),
+            Contender::Nginx => {
+                let nginx = first_line(Command::new("nginx").arg("-v"))?;
+                let query = ["-W", "-f", "${Version}", "libnginx-mod-rtmp"];
+                let module = first_line(Command::new("dpkg-query").args(query));
+                let module = module.unwrap_or_else(|| "of unknown version".into());
+                Some(format!("{}, libnginx-mod-rtmp {module}", nginx.trim_start_matches("nginx version: ")))
+            }
+            Contender::Peer(_) => None,
+        }
+    }
+}
+
+pub(crate) fn weir_name(merge: Merge) -> String {
+    merge.map_or("weir".into(), |ms| format!("weir --merge {ms}"))
+}
+
+/// A temporary folder, removed at the end.
+pub(crate) struct Prefix(PathBuf);
+
+impl Prefix {
+    pub(crate) fn new() -> Result<Prefix, Failure> {
+        let path = env::temp_dir().join(format!("weir-bench-peers-{}", process::id()));
+        fs::create_dir_all(&path).map_err(|error| Failure::run(path.display(), error))?;
+        Ok(Prefix(path))
+    }
+}
+
+impl Drop for Prefix {
+    fn drop(&mut self) {
+        // Whoever cleans the temporary folder finds it there.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A server that listens. It ends when this is dropped.
+pub(crate) struct Running {
+    child: Ending,
+    pub(crate) port: u16,
+    /// The processes that do the work.
+    pub(crate) pids: Vec<u32>,
+}
+
+impl Running {
+    /// Starts a server and waits until it listens.
+    pub(crate) fn start(
+        contender: &Contender,
+        prefix: &Prefix,
+        stop: &AtomicBool,
+    ) -> Result<Running, Failure> {
+        let name = contender.name();
+        let log_path = prefix.0.join("log");
+        let log = || File::create(&log_path).map_err(|error| Failure::run(log_path.display(), error));
+        let port = match contender {
+            Contender::Peer(peer) => peer.port,
+            _ => free_port()?,
+        };
+        let mut command = match contender {
+            Contender::Weir(merge) => {
+                let mut weir = Command::new(beside("weir")?);
+                weir.args(["-q", "--listen", &format!("127.0.0.1:{port}")]);
+                weir.args(merge.map(|ms| format!("--merge={ms}")));
+                weir
+            }
+            Contender::Nginx => nginx(&prefix.0, port)?,
+            Contender::Peer(peer) => {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", &format!("exec {}", peer.command)]);
+                shell
+            }
+        };
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log()?).spawn();
+        let mut child = Ending(child.map_err(|error| Failure::run(format!("{name}: {command:?}"), error))?);
+        let deadline = Instant::now() + START;
+        let mut pids = Vec::new();
+        while pids.is_empty() || TcpStream::connect(("127.0.0.1", port)).is_err() {
+            let log = || fs::read_to_string(&log_path).unwrap_or_default();
+            if let Some(status) = child.0.try_wait().map_err(|error| Failure::run(&name, error))? {
+                return Err(Failure::run(name, format!("ended at once: {status}: {}", log().trim())));
+            }
+            if Instant::now() >= deadline || stop.load(Relaxed) {
+                let why = format!("does not listen on port {port} after {} s", START.as_secs());
+                return Err(Failure::run(name, format!("{why}: {}", log().trim())));
+            }
+            thread::sleep(Duration::from_millis(20));
+            let own = child.0.id();
+            pids = match contender {
+                Contender::Weir(_) => vec![own],
+                // The master does nothing.
+                Contender::Nginx => descendants(own),
+                Contender::Peer(_) => [own].into_iter().chain(descendants(own)).collect(),
+            };
+        }
+        thread::sleep(SETTLE);
+        Ok(Running { child, port, pids })
+    }
+
+    /// Whether the server still runs.
+    pub(crate) fn is_alive(&mut self) -> bool {
+        matches!(self.child.0.try_wait(), Ok(None))
+    }
+}
+
+/// A child that ends when this is dropped: SIGTERM first, SIGKILL later, also to what it started itself.
+pub(crate) struct Ending(pub(crate) Child);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if !matches!(self.0.try_wait(), Ok(None)) {
+            return;
+        }
+        // It runs: its id, and for the moment those of its own children, are nobody else's. Errors mean
+        // that it is gone.
+        let _ = kill(self.0.id(), Signal::TERM);
+        let deadline = Instant::now() + GRACE;
+        while Instant::now() < deadline {
+            if !matches!(self.0.try_wait(), Ok(None)) {
+                return;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        for pid in descendants(self.0.id()) {
+            let _ = kill(pid, Signal::KILL);
+        }
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn kill(pid: u32, signal: Signal) -> Option<()> {
+    kill_process(Pid::from_raw(i32::try_from(pid).ok()?)?, signal).ok()
+}
+
+/// A program of the same build.
+pub(crate) fn beside(name: &str) -> Result<PathBuf, Failure> {
+    let own = env::current_exe().map_err(|error| Failure::run("the path of this program", error))?;
+    let path = own.with_file_name(name);
+    if path.exists() {
+        Ok(path)
+    } else {
+        Err(Failure::run(path.display(), "not there: make bench-peers builds it"))
+    }
+}
+
+fn nginx(prefix: &Path, port: u16) -> Result<Command, Failure> {
+    if !Path::new(NGINX_MODULE).exists() {
+        return Err(Failure::run(NGINX_MODULE, "not there: tools/setup.sh bench installs it"));
+    }
+    let configuration = format!(
+        "load_module {NGINX_MODULE};\n\
+         daemon off;\n\
+         worker_processes 1;\n\
+         worker_rlimit_nofile 16384;\n\
+         error_log stderr warn;\n\
+         pid nginx.pid;\n\
+         events {{ worker_connections 8192; }}\n\
+         rtmp {{\n\
+             access_log off;\n\
+             server {{\n\
+                 listen 127.0.0.1:{port};\n\
+                 chunk_size 4096;\n\
+                 application live {{ live on; }}\n\
+             }}\n\
+         }}\n"
+    );
+    let path = prefix.join("nginx.conf");
+    fs::write(&path, configuration).map_err(|error| Failure::run(path.display(), error))?;
+    let mut nginx = Command::new("nginx");
+    nginx.arg("-p").arg(prefix).arg("-c").arg(&path).args(["-e", "stderr"]);
+    Ok(nginx)
+}
+
+/// A port of the loopback interface that nobody listens on. Until the server does, another program could take it:
+/// then the server says so.
+fn free_port() -> Result<u16, Failure> {
+    let listener = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    listener.map(|address| address.port()).map_err(|error| Failure::run("127.0.0.1", error))
+}
+
+/// Children, their children, and so on.
+fn descendants(pid: u32) -> Vec<u32> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    let children = children.split_whitespace().filter_map(|child| child.parse().ok());
+    children.flat_map(|child| [child].into_iter().chain(descendants(child))).collect()
+}
+
+/// What a program prints first, wherever it prints it.
+pub(crate) fn first_line(command: &mut Command) -> Option<String> {
+    let output = command.stdin(Stdio::null()).output().ok()?;
+    let text = [output.stdout, output.stderr].concat();
+    let line = String::from_utf8_lossy(&text).lines().next().map(|line| line.trim().to_owned());
+    line.filter(|line| output.status.success() && !line.is_empty())
+}
+
+/// Where Debian's libnginx-mod-rtmp puts it.
+const NGINX_MODULE: &str = "/usr/lib/nginx/modules/ngx_rtmp_module.so";
+
+/// For a server to listen.
+const START: Duration = Duration::from_secs(10);
+
+/// Between listening and the load, so that start-up is not measured.
+const SETTLE: Duration = Duration::from_millis(200);
+
+/// From SIGTERM to SIGKILL.
+const GRACE: Duration = Duration::from_secs(3);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_is_a_name_a_port_and_a_command_with_arguments() {
+        let peer = Peer::parse("old 1999  weir --listen 127.0.0.1:1999").ok();
+        let command = "weir --listen 127.0.0.1:1999".into();
+        assert_eq!(peer, Some(Peer { name: "old".into(), port: 1999, command }));
+        for wrong in ["", "old", "old 1999", "old port weir", "old 70000 weir"] {
+            assert!(Peer::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_child_and_what_it_started_end_with_their_owner() {
+        // A shell that ignores SIGTERM, with a child.
+        let script = "trap '' TERM; sleep 60 & wait; sleep 60";
+        let child = Ending(Command::new("sh").args(["-c", script]).spawn().unwrap());
+        let pid = child.0.id();
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while descendants(pid).is_empty() && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(10));
+        }
+        let all: Vec<u32> = [pid].into_iter().chain(descendants(pid)).collect();
+        assert!(all.len() > 1);
+        drop(child);
+        let is_running = |pid: &u32| {
+            // A killed grandchild may be a zombie until its new parent takes note.
+            fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+        };
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while all.iter().any(is_running) && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(10));
+        }
+        assert!(!all.iter().any(is_running), "{all:?}");
+    }
+}

@@ -1,0 +1,77 @@
+//! What the system knows: processor time, memory, threads and context switches of a process, and our file limit.
+
+use std::{fs, io};
+
+/// Figures of a process, or the sum of several, at one moment, from Linux's `/proc`.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Usage {
+    /// Processor time in seconds.
+    pub(crate) cpu: f64,
+    /// Resident memory in KiB.
+    pub(crate) rss: u64,
+    /// Resident memory in KiB, shared pages counted by share; 0 where it may not be read.
+    pub(crate) pss: u64,
+    pub(crate) threads: u64,
+    /// Of all threads that live.
+    pub(crate) switches: u64,
+}
+
+impl Usage {
+    /// # Errors
+    /// If one of the processes does not exist.
+    pub(crate) fn of(pids: &[u32]) -> io::Result<Usage> {
+        pids.iter().try_fold(Usage::default(), |sum, &pid| {
+            let one = Usage::of_one(pid)?;
+            Ok(Usage {
+                cpu: sum.cpu + one.cpu,
+                rss: sum.rss + one.rss,
+                pss: sum.pss + one.pss,
+                threads: sum.threads + one.threads,
+                switches: sum.switches + one.switches,
+            })
+        })
+    }
+
+    fn of_one(pid: u32) -> io::Result<Usage> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+        // The name in brackets may hold spaces. Behind it, utime and stime are fields 12 and 13, in ticks.
+        let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+        let ticks: u64 =
+            fields.split_whitespace().skip(11).take(2).filter_map(|text| text.parse::<u64>().ok()).sum();
+        let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
+        let mut switches = 0;
+        for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
+            // Threads come and go.
+            let status = fs::read_to_string(thread?.path().join("status")).unwrap_or_default();
+            switches +=
+                field(&status, "voluntary_ctxt_switches") + field(&status, "nonvoluntary_ctxt_switches");
+        }
+        Ok(Usage {
+            cpu: ticks as f64 / TICKS_PER_SECOND,
+            rss: field(&status, "VmRSS"),
+            pss: field(&rollup, "Pss"),
+            threads: field(&status, "Threads"),
+            switches,
+        })
+    }
+}
+
+/// The first number behind `name:`; 0 if there is none.
+fn field(text: &str, name: &str) -> u64 {
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
+
+/// USER_HZ, fixed at 100 by Linux's ABI on all common machines.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// Raises the limit of open files to what is allowed, and fails if `needed` are not.
+pub(crate) fn allow_files(needed: u64) -> Result<(), String> {
+    match weir::server::raise_file_limit() {
+        Some(allowed) if allowed < needed => {
+            Err(format!("{needed} open files are needed, {allowed} allowed"))
+        }
+        _ => Ok(()),
+    }
+}
