@@ -1,0 +1,85 @@
+//! Source against what a player got.
+
+use crate::material::{Media, Packet, Track};
+
+/// Every packet, in order, with its bytes and times, and nothing else.
+pub(crate) fn identical(source: &Media, got: &Media) -> Result<(), String> {
+    for ((name, source), (_, got)) in source.tracks().into_iter().zip(got.tracks()) {
+        same_config(name, source, got)?;
+        same_packets(name, &source.packets, &got.packets, 0)?;
+    }
+    Ok(())
+}
+
+/// The end of the source, from a keyframe that is not the first one: what somebody who joins late gets.
+pub(crate) fn is_tail(source: &Media, got: &Media, gop: usize) -> Result<(), String> {
+    for ((name, source), (_, got)) in source.tracks().into_iter().zip(got.tracks()) {
+        same_config(name, source, got)?;
+        let skipped = source.packets.len().checked_sub(got.packets.len());
+        let skipped = skipped.ok_or_else(|| format!("{name}: more packets than the source has"))?;
+        same_packets(name, &source.packets[skipped..], &got.packets, 0)?;
+    }
+    let skipped = source.video.packets.len() - got.video.packets.len();
+    if skipped == 0 || skipped % gop != 0 {
+        return Err(format!("video starts at frame {skipped}, which is not a later keyframe"));
+    }
+    let (Some(video), Some(audio)) = (got.video.packets.first(), got.audio.packets.first()) else {
+        return Err("a stream is empty".into());
+    };
+    if (audio.dts - video.dts).abs() > 100 {
+        return Err(format!("audio starts at {} ms, video at {} ms", audio.dts, video.dts));
+    }
+    Ok(())
+}
+
+/// A part of the source from its start, then all of it again, moved by one offset for everything so that time goes
+/// on: what a player gets when the publisher is lost and comes back. Returns the packets of the first run.
+pub(crate) fn is_resumed(source: &Media, got: &Media) -> Result<usize, String> {
+    let mut offsets = Vec::new();
+    let mut first_run = 0;
+    for ((name, source), (_, got)) in source.tracks().into_iter().zip(got.tracks()) {
+        same_config(name, source, got)?;
+        let seam = got.packets.len().checked_sub(source.packets.len());
+        let seam =
+            seam.ok_or_else(|| format!("{name}: {} packets, fewer than one run", got.packets.len()))?;
+        let (before, after) = got.packets.split_at(seam);
+        same_packets(name, source.packets.get(..seam).unwrap_or_default(), before, 0)?;
+        let (Some(last), Some(next)) = (before.last(), after.first()) else {
+            return Err(format!("{name}: nothing of the first run"));
+        };
+        let offset = next.dts - source.packets[0].dts;
+        same_packets(name, &source.packets, after, offset)?;
+        if !(1..=MAX_SEAM).contains(&(next.dts - last.dts)) {
+            return Err(format!("{name}: time goes from {} to {} ms", last.dts, next.dts));
+        }
+        offsets.push(offset);
+        first_run += seam;
+    }
+    if offsets[0] != offsets[1] {
+        return Err(format!("video moved by {} ms, audio by {} ms", offsets[0], offsets[1]));
+    }
+    Ok(first_run)
+}
+
+fn same_config(name: &str, source: &Track, got: &Track) -> Result<(), String> {
+    let is_same = source.config == got.config;
+    if is_same { Ok(()) } else { Err(format!("{name}: another configuration record")) }
+}
+
+/// `got` is `source` moved by `offset` ms.
+fn same_packets(name: &str, source: &[Packet], got: &[Packet], offset: i64) -> Result<(), String> {
+    for (index, (expected, packet)) in source.iter().zip(got).enumerate() {
+        let moved =
+            Packet { dts: expected.dts + offset, pts: expected.pts + offset, hash: expected.hash.clone() };
+        if *packet != moved {
+            return Err(format!("{name} packet {index}: expected {moved:?}, got {packet:?}"));
+        }
+    }
+    if source.len() != got.len() {
+        return Err(format!("{name}: {} packets instead of {}", got.len(), source.len()));
+    }
+    Ok(())
+}
+
+/// Most milliseconds of media time from the last packet before a publisher was lost to the first one after.
+const MAX_SEAM: i64 = 3000;

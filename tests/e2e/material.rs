@@ -1,0 +1,116 @@
+//! What is played: a short FLV file, made once, and what ffmpeg says is in an FLV.
+//!
+//! ffmpeg's `framehash` is the judge: per packet stream, dts, pts, size and a hash of the bytes, and a hash of the
+//! codec configuration. `-copyts` keeps it from moving the timestamps.
+
+use crate::process;
+use std::{fs, path::Path};
+
+/// Video frames between two keyframes.
+pub(crate) const GOP: usize = 38;
+
+/// 7 s of H.264 High with B-frames and AAC. Audio starts at 0 and video 143 ms later: flvdemux takes the first
+/// *presentation* time it sees for the start, and would lose what was to be decoded before.
+/// Keyframes are larger than a chunk of 64 KiB.
+pub(crate) fn make_source(path: &Path) {
+    let path = path.to_str().expect("the target directory has a readable name");
+    let gop = GOP.to_string();
+    let video = "testsrc2=size=1280x720:rate=25:duration=6.8,noise=alls=12";
+    let arguments = [
+        ["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=44100:duration=7"].as_slice(),
+        &["-itsoffset", "0.2", "-f", "lavfi", "-i", video, "-map", "1:v", "-map", "0:a"],
+        &[
+            "-c:v",
+            "libx264",
+            "-profile:v",
+            "high",
+            "-preset",
+            "ultrafast",
+            "-x264-params",
+            "8x8dct=1:bframes=2",
+        ],
+        &["-g", &gop, "-keyint_min", &gop, "-sc_threshold", "0", "-b:v", "2500k", "-pix_fmt", "yuv420p"],
+        &["-c:a", "aac", "-b:a", "64k", "-flvflags", "no_duration_filesize", path],
+    ];
+    let quiet = ["-nostdin", "-v", "error", "-y"].as_slice();
+    process::output("ffmpeg", &[quiet, arguments.concat().as_slice()].concat());
+}
+
+/// Arguments that make ffmpeg write the framehash of `input` to `output`.
+pub(crate) fn framehash_arguments(input: &str, output: &str) -> Vec<String> {
+    let arguments = ["-nostdin", "-v", "error", "-y", "-copyts", "-i", input];
+    let rest = ["-map", "0:v", "-map", "0:a", "-c", "copy", "-f", "framehash", "-hash", "md5", output];
+    arguments.into_iter().chain(rest).map(String::from).collect()
+}
+
+/// One packet as ffmpeg sees it. Times in ms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Packet {
+    pub(crate) dts: i64,
+    pub(crate) pts: i64,
+    pub(crate) hash: String,
+}
+
+/// One stream: the hash of its configuration record, and its packets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Track {
+    pub(crate) config: String,
+    pub(crate) packets: Vec<Packet>,
+}
+
+/// A video and an audio stream.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Media {
+    pub(crate) video: Track,
+    pub(crate) audio: Track,
+}
+
+impl Media {
+    /// What is in an FLV file.
+    pub(crate) fn of_flv(path: &Path) -> Media {
+        let path = path.to_str().expect("the target directory has a readable name");
+        let arguments = framehash_arguments(path, "-");
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        Media::parse(&process::output("ffmpeg", &arguments))
+    }
+
+    /// What is in a framehash file.
+    pub(crate) fn of_framehash(path: &Path) -> Media {
+        Media::parse(&fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display())))
+    }
+
+    /// Both streams with their names.
+    pub(crate) fn tracks(&self) -> [(&'static str, &Track); 2] {
+        [("video", &self.video), ("audio", &self.audio)]
+    }
+
+    /// Packets of both streams.
+    pub(crate) fn packet_count(&self) -> usize {
+        self.video.packets.len() + self.audio.packets.len()
+    }
+
+    /// Lines are `#media_type 0: video`, `#extradata 0, size, hash` and `0, dts, pts, duration, size, hash`; an end
+    /// of sequence, which carries nothing, is no packet.
+    fn parse(text: &str) -> Media {
+        let mut media = Media::default();
+        let is_video = |index: &str| text.contains(&format!("#media_type {}: video", index.trim()));
+        for line in text.lines() {
+            let fields: Vec<&str> = line.split(',').map(str::trim).collect();
+            match (line.strip_prefix("#extradata "), fields.as_slice()) {
+                (Some(index), [_, _, hash]) => {
+                    let index = index.split(',').next().unwrap_or_default();
+                    let track = if is_video(index) { &mut media.video } else { &mut media.audio };
+                    track.config = (*hash).to_string();
+                }
+                (None, [index, dts, pts, _, _, hash, ..]) if !line.starts_with('#') => {
+                    let number = |text: &str| text.parse().unwrap_or_else(|_| panic!("not a time: {line}"));
+                    let track = if is_video(index) { &mut media.video } else { &mut media.audio };
+                    let (dts, pts) = (number(dts), number(pts));
+                    track.packets.push(Packet { dts, pts, hash: (*hash).to_string() });
+                }
+                _ => {}
+            }
+        }
+        media
+    }
+}

@@ -1,0 +1,237 @@
+//! The server, and the publishers and players of the outside world: their command lines and what is particular
+//! about each.
+
+use crate::{
+    material::{self, Media},
+    process::{self, Process},
+};
+use std::{
+    ffi::OsStr,
+    fs,
+    net::{Ipv4Addr, TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    sync::OnceLock,
+    thread,
+    time::{Duration, Instant},
+};
+
+/// A running weir, for one test.
+pub(crate) struct Server {
+    process: Process,
+    port: u16,
+    /// Where everybody in this test writes.
+    pub(crate) dir: PathBuf,
+}
+
+impl Server {
+    /// Starts weir on a free port of 127.0.0.1 with `flags`, for the test `name`.
+    pub(crate) fn start(name: &str, flags: &[&str]) -> Server {
+        let dir = scratch().join(name);
+        let _ = fs::remove_dir_all(&dir);
+        fs::create_dir_all(&dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
+        let port = free.expect("loopback has a free port").port();
+        let address = format!("127.0.0.1:{port}");
+        let arguments = ["-l", &address].into_iter().chain(flags.iter().copied());
+        let process = Process::start("weir", &dir, env!("CARGO_BIN_EXE_weir"), arguments);
+        let mut server = Server { process, port, dir };
+        server.wait_until("weir listens", |server| {
+            server.process.expect_running();
+            TcpStream::connect((Ipv4Addr::LOCALHOST, server.port)).is_ok()
+        });
+        server
+    }
+
+    /// The URL of a live stream.
+    pub(crate) fn url(&self, key: &str) -> String {
+        format!("rtmp://127.0.0.1:{}/live/{key}", self.port)
+    }
+
+    /// Starts any program.
+    pub(crate) fn run<S: AsRef<OsStr>>(
+        &self,
+        name: &str,
+        program: &str,
+        arguments: impl IntoIterator<Item = S>,
+    ) -> Process {
+        Process::start(name, &self.dir, program, arguments)
+    }
+
+    /// Starts a player that writes what it gets under a name of its own.
+    pub(crate) fn play(&self, player: Player, key: &str, name: &str) -> Playing {
+        let name = format!("{name} {}", player.name());
+        let output = format!("{}.{}", name.replace(' ', "-"), player.extension());
+        let (program, arguments) = player.command(&self.url(key), &output);
+        let process = self.run(&name, program, arguments);
+        Playing { player, process, output: self.dir.join(output) }
+    }
+
+    /// Starts a publisher of [`SOURCE`].
+    pub(crate) fn publish(&self, publisher: Publisher, key: &str, name: &str) -> Process {
+        let (program, arguments) = publisher.command(&self.url(key));
+        self.run(&format!("{name} {}", publisher.name()), program, arguments)
+    }
+
+    /// Waits until `count` connections are open, and gives the last one time for its few commands.
+    pub(crate) fn wait_for_connections(&mut self, count: usize) {
+        self.wait_until("everybody is connected", |server| open_connections(server.port) >= count);
+        thread::sleep(Duration::from_millis(700));
+    }
+
+    fn wait_until(&mut self, what: &str, mut is_so: impl FnMut(&mut Server) -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(15);
+        while !is_so(self) {
+            assert!(Instant::now() < deadline, "not in time: {what}\n{}", self.process.tail());
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// Connections to `port` of the loopback that the server's side has open, as the kernel lists them:
+/// `sl local_address rem_address st ...` with addresses as `0100007F:PORT` and state 01 for established.
+fn open_connections(port: u16) -> usize {
+    let table = fs::read_to_string("/proc/net/tcp").expect("Linux lists its connections");
+    let local = format!("0100007F:{port:04X}");
+    let lines = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    lines.filter(|fields| fields.get(1) == Some(&&*local) && fields.get(3) == Some(&"01")).count()
+}
+
+/// Who sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Publisher {
+    Ffmpeg,
+    Rtmp2sink,
+    Rtmpsink,
+    Push,
+}
+
+impl Publisher {
+    pub(crate) const ALL: [Publisher; 4] =
+        [Publisher::Ffmpeg, Publisher::Rtmp2sink, Publisher::Rtmpsink, Publisher::Push];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Publisher::Ffmpeg => "ffmpeg",
+            Publisher::Rtmp2sink => "rtmp2sink",
+            Publisher::Rtmpsink => "rtmpsink",
+            Publisher::Push => "push",
+        }
+    }
+
+    /// Plays the file in real time, without touching times or configuration records.
+    fn command(self, url: &str) -> (&'static str, Vec<String>) {
+        let words = |text: String| text.split_whitespace().map(String::from).collect();
+        match self {
+            Publisher::Ffmpeg => {
+                let text = format!("-nostdin -v error -re -copyts -i {SOURCE} -map 0 -c copy -f flv {url}");
+                ("ffmpeg", words(text))
+            }
+            Publisher::Rtmp2sink => ("gst-launch-1.0", words(gst_pipeline("rtmp2sink", url))),
+            Publisher::Rtmpsink => ("gst-launch-1.0", words(gst_pipeline("rtmpsink", url))),
+            Publisher::Push => (env!("CARGO_BIN_EXE_push"), words(format!("{SOURCE} {url}"))),
+        }
+    }
+}
+
+/// No parsers between demuxer and muxer: h264parse writes another configuration record. Newer flvmux change times
+/// so that they always increase, unless told not to.
+fn gst_pipeline(sink: &str, url: &str) -> String {
+    let newer = process::output("gst-inspect-1.0", &["flvmux"]).contains("enforce-increasing-timestamps");
+    let exact = if newer { "enforce-increasing-timestamps=false" } else { "" };
+    format!(
+        "-q filesrc location={SOURCE} ! flvdemux name=d flvmux streamable=true {exact} name=m \
+         ! {sink} location={url} sync=true d.video ! queue ! m.video d.audio ! queue ! m.audio"
+    )
+}
+
+/// The programs of the outside world, by name and version.
+pub(crate) fn versions() -> String {
+    let first_line = |program: &str, arguments: &[&str]| {
+        let text = process::output(program, arguments);
+        text.lines().next().unwrap_or_default().to_string()
+    };
+    let ffmpeg = first_line("ffmpeg", &["-version"]);
+    let ffmpeg = ffmpeg.split(" Copyright").next().unwrap_or_default();
+    let gstreamer = first_line("gst-launch-1.0", &["--gst-version"]);
+    let rtmpdump = first_line("rtmpdump", &["--help"]);
+    format!("{ffmpeg}; {gstreamer}; {rtmpdump}")
+}
+
+/// Who receives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Player {
+    Ffmpeg,
+    Rtmp2src,
+    Rtmpdump,
+    Pull,
+}
+
+impl Player {
+    pub(crate) const ALL: [Player; 4] = [Player::Ffmpeg, Player::Rtmp2src, Player::Rtmpdump, Player::Pull];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Player::Ffmpeg => "ffmpeg",
+            Player::Rtmp2src => "rtmp2src",
+            Player::Rtmpdump => "rtmpdump",
+            Player::Pull => "pull",
+        }
+    }
+
+    fn extension(self) -> &'static str {
+        if self == Player::Ffmpeg { "framehash" } else { "flv" }
+    }
+
+    fn command(self, url: &str, output: &str) -> (&'static str, Vec<String>) {
+        let words = |text: String| text.split_whitespace().map(String::from).collect();
+        match self {
+            Player::Ffmpeg => ("ffmpeg", material::framehash_arguments(url, output)),
+            Player::Rtmp2src => {
+                ("gst-launch-1.0", words(format!("-q rtmp2src location={url} ! filesink location={output}")))
+            }
+            Player::Rtmpdump => ("rtmpdump", words(format!("-q --live -r {url} -o {output}"))),
+            Player::Pull => (env!("CARGO_BIN_EXE_pull"), words(format!("{url} {output}"))),
+        }
+    }
+}
+
+/// A player at work.
+pub(crate) struct Playing {
+    pub(crate) player: Player,
+    process: Process,
+    output: PathBuf,
+}
+
+impl Playing {
+    pub(crate) fn expect_running(&mut self) {
+        self.process.expect_running();
+    }
+
+    /// Waits until it has ended by itself, with success; what it got.
+    pub(crate) fn finish(self) -> Media {
+        self.process.succeed();
+        match self.player {
+            Player::Ffmpeg => Media::of_framehash(&self.output),
+            _ => Media::of_flv(&self.output),
+        }
+    }
+}
+
+/// Below the target directory; each test has a folder in it, and programs run there.
+fn scratch() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e")
+}
+
+/// The file that is played, as seen from a test's folder.
+const SOURCE: &str = "../source.flv";
+
+/// What is in [`SOURCE`]; the first call makes it.
+pub(crate) fn source() -> &'static Media {
+    static MEDIA: OnceLock<Media> = OnceLock::new();
+    MEDIA.get_or_init(|| {
+        let path = scratch().join("source.flv");
+        fs::create_dir_all(scratch()).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        material::make_source(&path);
+        Media::of_flv(&path)
+    })
+}

@@ -1,0 +1,84 @@
+#!/bin/sh
+# Installs what the tests need beside Rust, from Debian's packages (Ubuntu's as well): real RTMP publishers and
+# players for the e2e tests, a C++ compiler for the fuzz smoke run. Quick when all is there; needs root or sudo
+# otherwise. Prints what it does, and fails with the names of what is still missing.
+#
+#   tools/setup.sh         for the tests
+#   tools/setup.sh bench   for bench-peers: nginx-rtmp. Debian's package starts its web server as well.
+set -u
+
+# program, GStreamer element or file -> package
+needs() {
+    if [ "$purpose" = bench ]; then
+        cat <<'LIST'
+program nginx nginx
+file /usr/lib/nginx/modules/ngx_rtmp_module.so libnginx-mod-rtmp
+LIST
+        return
+    fi
+    cat <<'LIST'
+program ffmpeg ffmpeg
+program ffprobe ffmpeg
+program gst-launch-1.0 gstreamer1.0-tools
+program gst-inspect-1.0 gstreamer1.0-tools
+program rtmpdump rtmpdump
+program c++ g++
+element flvmux gstreamer1.0-plugins-good
+element flvdemux gstreamer1.0-plugins-good
+element rtmp2sink gstreamer1.0-plugins-bad
+element rtmp2src gstreamer1.0-plugins-bad
+element rtmpsink gstreamer1.0-plugins-bad
+LIST
+}
+
+has() {
+    case $1 in
+    file) [ -e "$2" ] ;;
+    program) command -v "$2" >/dev/null 2>&1 ;;
+    element) command -v gst-inspect-1.0 >/dev/null 2>&1 && gst-inspect-1.0 --exists "$2" >/dev/null 2>&1 ;;
+    esac
+}
+
+# Lines "what package" of all that is not there.
+missing() {
+    needs | while read -r kind what package; do
+        has "$kind" "$what" || echo "$what $package"
+    done
+}
+
+fail() {
+    echo "tools/setup.sh: $*" >&2
+    exit 1
+}
+
+purpose=${1-tests}
+case $purpose in
+tests | bench) ;;
+*) fail "no such purpose: $purpose" ;;
+esac
+absent=$(missing)
+if [ -z "$absent" ]; then
+    echo "tools/setup.sh: everything is installed"
+    exit 0
+fi
+
+packages=$(echo "$absent" | awk '{ print $2 }' | sort -u | tr '\n' ' ')
+echo "tools/setup.sh: missing: $(echo "$absent" | awk '{ print $1 }' | tr '\n' ' ')"
+command -v apt-get >/dev/null 2>&1 || fail "no apt-get here: install the equivalents of: $packages"
+if [ "$(id -u)" = 0 ]; then
+    as_root=
+elif command -v sudo >/dev/null 2>&1; then
+    as_root=sudo
+else
+    fail "neither root nor sudo: run as root: apt-get install $packages"
+fi
+
+echo "tools/setup.sh: installing: $packages"
+$as_root apt-get update -q || echo "tools/setup.sh: apt-get update failed, trying with the lists that are there" >&2
+# shellcheck disable=SC2086 # a list of names
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $packages ||
+    fail "apt-get could not install: $packages"
+
+absent=$(missing)
+[ -z "$absent" ] || fail "still missing after the installation: $(echo "$absent" | tr '\n' ';')"
+echo "tools/setup.sh: done"
