@@ -22,6 +22,8 @@ pub mod amf;
 #[cfg(feature = "server")]
 pub mod cli;
 pub mod flv;
+#[cfg(any(feature = "fuzzing", test))]
+pub mod fuzz;
 #[cfg(any(feature = "pcap", feature = "server"))]
 pub mod pcap;
 pub mod rtmp;
