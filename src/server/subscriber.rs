@@ -49,7 +49,7 @@ pub(super) struct Subscriber {
     gaps: Throttle,
     /// When it last looked into `feeds`, and when it last found something.
     looked_at: MonoTime,
-    fed_at: MonoTime,
+    fed_at: Option<MonoTime>,
     /// It looks again by itself before any step has waited too long, so that not every step wakes it.
     looks_by_itself: bool,
     stop_at: Option<MonoTime>,
@@ -97,7 +97,7 @@ impl Subscriber {
             closing: Vec::new(),
             gaps: Throttle::default(),
             looked_at: MonoTime::default(),
-            fed_at: MonoTime::default(),
+            fed_at: None,
             looks_by_itself: false,
             stop_at: None,
         };
@@ -120,6 +120,8 @@ impl Subscriber {
                     self.turn(now, index);
                 }
             }
+            // Turns may have taken a while, and how long tags wait is counted from here.
+            let now = self.shared.now();
             self.take_feeds(now);
             self.write_due(now);
             self.handle_deadlines(now);
@@ -140,7 +142,7 @@ impl Subscriber {
     fn sleep(&mut self, ready: &mut Vec<Ready>) {
         let now = self.shared.now();
         let longest = self.shared.merge.longest();
-        self.looks_by_itself = now.since(self.fed_at) < longest * LOOKS;
+        self.looks_by_itself = self.fed_at.is_some_and(|at| now.since(at) < longest * LOOKS);
         let look = self.looks_by_itself.then(|| self.looked_at + longest);
         let due = self.rooms.iter().flatten().filter_map(|room| room.due);
         let mut until = due.chain(look).chain(self.stop_at).min();
@@ -344,7 +346,7 @@ impl Subscriber {
             room.step(&mut floor!(self, now), feed.step, &feed.what);
             let due = came_at + self.shared.merge.patience(&feed.what);
             room.due = Some(room.due.map_or(due, |earlier| earlier.min(due)));
-            self.fed_at = now;
+            self.fed_at = Some(now);
         }
         self.looked_at = now;
         if has_gaps {
