@@ -178,8 +178,11 @@ impl FeedPort {
             // The thread has ended; it leaves its hubs before it does.
             Err(TrySendError::Disconnected(_)) => return true,
         };
+        // A channel that is half full does not wait: full, it would cost players their pictures.
+        let is_filling = waiting + len > FEED_BYTES / 2
+            || self.feeds.capacity().is_some_and(|capacity| self.feeds.len() > capacity / 2);
         // Read after the step is in the channel: see `fall_asleep`.
-        if !(is_sent && may_wait && self.looks_by_itself.load(Ordering::SeqCst)) {
+        if !(is_sent && may_wait && !is_filling && self.looks_by_itself.load(Ordering::SeqCst)) {
             self.port.wake();
         }
         is_sent
@@ -261,6 +264,10 @@ impl fmt::Debug for Mailbox {
 mod tests {
     use super::*;
     use crate::server::testing::{feed_port, shared, video};
+    use crate::{
+        flv::{Tag, TagKind},
+        rtmp::Timestamp,
+    };
     use alloc::vec;
 
     #[test]
@@ -277,5 +284,21 @@ mod tests {
         assert!(port.offer(tag(half)) && port.offer(tag(half)) && !port.offer(tag(1)));
         port.taken(&feeds.try_recv().unwrap());
         assert!(port.offer(tag(half)) && !port.offer(tag(1)));
+    }
+
+    #[test]
+    fn steps_that_may_wait_wake_a_thread_only_before_its_channel_is_full() {
+        let (port, feeds) = feed_port(4);
+        let offer = |tag: Tag| {
+            port.fall_asleep(true);
+            let what = Step::Tag(Arc::new(SharedTag::new(tag)));
+            assert!(port.offer(Feed { slot: Slot { index: 0, generation: 0 }, step: 1, what }));
+            !port.port().asleep.load(Ordering::SeqCst)
+        };
+        let tag = |kind| Tag { kind, timestamp: Timestamp(0), body: alloc::vec![0xaf, 1].into() };
+        let woken: Vec<bool> = (0..4).map(|_| offer(tag(TagKind::Audio))).collect();
+        assert_eq!(woken, [false, false, true, true]);
+        feeds.try_iter().for_each(drop);
+        assert!(offer(tag(TagKind::Video)), "a picture never waits by default");
     }
 }
