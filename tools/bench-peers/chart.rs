@@ -167,13 +167,13 @@ const LEGEND: u32 = 20;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{run::Run, scenario::SCENARIOS};
+    use crate::{children::LoadFigures, scenario::SCENARIOS};
 
     #[test]
     fn a_bar_is_as_long_as_its_value_and_names_are_escaped() {
         let mut results = Results::new(true);
         for (server, cpu) in [("weir", 1.0), ("a<b", 4.0), (REFERENCE, 2.0)] {
-            let run = Run::from([("cpu_seconds_per_gb".into(), cpu), ("delay_p99_ms".into(), cpu)]);
+            let run = LoadFigures::from([("cpu_seconds_per_gb".into(), cpu), ("delay_p99_ms".into(), cpu)]);
             results.add(&SCENARIOS[0], server.into(), Ok(run));
         }
         let svg = svg(&results);

@@ -10,6 +10,8 @@
 #![expect(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "a program has std anyway")]
 
 mod chart;
+#[path = "../children.rs"]
+mod children;
 #[path = "../common.rs"]
 mod common;
 mod report;

@@ -1,8 +1,8 @@
 //! What all measurements gave: medians over the rounds, and comparisons within a round.
 
 use crate::{
+    children::LoadFigures,
     common::Failure,
-    run::Run,
     scenario::{Bar, Measure, REFERENCE, Scenario},
     servers::Contender,
 };
@@ -22,7 +22,7 @@ pub(crate) struct Cell {
     pub(crate) scenario: &'static Scenario,
     pub(crate) server: String,
     /// A failure keeps its reason.
-    pub(crate) rounds: Vec<Result<Run, String>>,
+    pub(crate) rounds: Vec<Result<LoadFigures, String>>,
 }
 
 impl Results {
@@ -40,7 +40,12 @@ impl Results {
     }
 
     /// The result of the next round of a server.
-    pub(crate) fn add(&mut self, scenario: &'static Scenario, server: String, outcome: Result<Run, Failure>) {
+    pub(crate) fn add(
+        &mut self,
+        scenario: &'static Scenario,
+        server: String,
+        outcome: Result<LoadFigures, Failure>,
+    ) {
         let outcome = outcome.map_err(|failure| match failure {
             Failure::Run(why) | Failure::Usage(why) => why,
         });
@@ -67,7 +72,7 @@ impl Results {
         let other = self.cell(cell.scenario.id, other)?;
         let pairs = cell.rounds.iter().zip(&other.rounds);
         median(pairs.filter_map(|(one, other)| {
-            let figure = |run: &Result<Run, String>| run.as_ref().ok()?.get(figure).copied();
+            let figure = |run: &Result<LoadFigures, String>| run.as_ref().ok()?.get(figure).copied();
             Some(compare(figure(one)?, figure(other)?)).filter(|value| value.is_finite())
         }))
     }
@@ -130,7 +135,7 @@ mod tests {
         SCENARIOS.iter().find(|scenario| scenario.id == id).expect("a scenario")
     }
 
-    fn run(figures: &[(&str, f64)]) -> Result<Run, Failure> {
+    fn run(figures: &[(&str, f64)]) -> Result<LoadFigures, Failure> {
         Ok(figures.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect())
     }
 

@@ -4,16 +4,16 @@
 //! size that its users set, and no access log; weir and nginx log warnings alone.
 
 use crate::{
+    children::{Ending, beside, descendants, free_port},
     common::Failure,
     scenario::{Merge, REFERENCE},
 };
-use rustix::process::{Pid, Signal, kill_process};
 use std::{
     env, fs,
     fs::File,
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     path::{Path, PathBuf},
-    process::{self, Child, Command, Stdio},
+    process::{self, Command, Stdio},
     sync::atomic::{AtomicBool, Ordering::Relaxed},
     thread,
     time::{Duration, Instant},
@@ -167,47 +167,6 @@ impl Running {
     }
 }
 
-/// A child that ends when this is dropped: SIGTERM first, SIGKILL later, also to what it started itself.
-pub(crate) struct Ending(pub(crate) Child);
-
-impl Drop for Ending {
-    fn drop(&mut self) {
-        if !matches!(self.0.try_wait(), Ok(None)) {
-            return;
-        }
-        // It runs: its id, and for the moment those of its own children, are nobody else's. Errors mean
-        // that it is gone.
-        let _ = kill(self.0.id(), Signal::TERM);
-        let deadline = Instant::now() + GRACE;
-        while Instant::now() < deadline {
-            if !matches!(self.0.try_wait(), Ok(None)) {
-                return;
-            }
-            thread::sleep(Duration::from_millis(10));
-        }
-        for pid in descendants(self.0.id()) {
-            let _ = kill(pid, Signal::KILL);
-        }
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn kill(pid: u32, signal: Signal) -> Option<()> {
-    kill_process(Pid::from_raw(i32::try_from(pid).ok()?)?, signal).ok()
-}
-
-/// A program of the same build.
-pub(crate) fn beside(name: &str) -> Result<PathBuf, Failure> {
-    let own = env::current_exe().map_err(|error| Failure::run("the path of this program", error))?;
-    let path = own.with_file_name(name);
-    if path.exists() {
-        Ok(path)
-    } else {
-        Err(Failure::run(path.display(), "not there: make bench-peers builds it"))
-    }
-}
-
 fn nginx(prefix: &Path, port: u16) -> Result<Command, Failure> {
     if !Path::new(NGINX_MODULE).exists() {
         return Err(Failure::run(NGINX_MODULE, "not there: tools/setup.sh bench installs it"));
@@ -236,20 +195,6 @@ fn nginx(prefix: &Path, port: u16) -> Result<Command, Failure> {
     Ok(nginx)
 }
 
-/// A port of the loopback interface that nobody listens on. Until the server does, another program could take it:
-/// then the server says so.
-fn free_port() -> Result<u16, Failure> {
-    let listener = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-    listener.map(|address| address.port()).map_err(|error| Failure::run("127.0.0.1", error))
-}
-
-/// Children, their children, and so on.
-fn descendants(pid: u32) -> Vec<u32> {
-    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    let children = children.split_whitespace().filter_map(|child| child.parse().ok());
-    children.flat_map(|child| [child].into_iter().chain(descendants(child))).collect()
-}
-
 /// What a program prints first, wherever it prints it.
 pub(crate) fn first_line(command: &mut Command) -> Option<String> {
     let output = command.stdin(Stdio::null()).output().ok()?;
@@ -267,9 +212,6 @@ const START: Duration = Duration::from_secs(10);
 /// Between listening and the load, so that start-up is not measured.
 const SETTLE: Duration = Duration::from_millis(200);
 
-/// From SIGTERM to SIGKILL.
-const GRACE: Duration = Duration::from_secs(3);
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -282,29 +224,5 @@ mod tests {
         for wrong in ["", "old", "old 1999", "old port weir", "old 70000 weir"] {
             assert!(Peer::parse(wrong).is_err(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn a_child_and_what_it_started_end_with_their_owner() {
-        // A shell that ignores SIGTERM, with a child.
-        let script = "trap '' TERM; sleep 60 & wait; sleep 60";
-        let child = Ending(Command::new("sh").args(["-c", script]).spawn().unwrap());
-        let pid = child.0.id();
-        let deadline = Instant::now() + Duration::from_secs(5);
-        while descendants(pid).is_empty() && Instant::now() < deadline {
-            thread::sleep(Duration::from_millis(10));
-        }
-        let all: Vec<u32> = [pid].into_iter().chain(descendants(pid)).collect();
-        assert!(all.len() > 1);
-        drop(child);
-        let is_running = |pid: &u32| {
-            // A killed grandchild may be a zombie until its new parent takes note.
-            fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
-        };
-        let deadline = Instant::now() + Duration::from_secs(5);
-        while all.iter().any(is_running) && Instant::now() < deadline {
-            thread::sleep(Duration::from_millis(10));
-        }
-        assert!(!all.iter().any(is_running), "{all:?}");
     }
 }
