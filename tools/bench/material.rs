@@ -13,7 +13,8 @@ use weir::{
 };
 
 /// 2 Mbit/s, 30 frames and 43 audio tags a second, a keyframe every 2 s.
-const SHAPE: Shape = Shape { bitrate: 2_000_000, fps: 30, gop: 60, audio_bitrate: 64_000 };
+const SHAPE: Shape =
+    Shape { bitrate: 2_000_000, fps: 30, gop: 60, audio_bitrate: 64_000, keyframe: None, start: 0 };
 
 /// The message stream that the benches use.
 pub(crate) const STREAM: MessageStreamId = MessageStreamId(1);

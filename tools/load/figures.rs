@@ -13,7 +13,7 @@ pub(crate) struct Figures {
     pub(crate) players: usize,
     /// Seconds of the measurement.
     pub(crate) seconds: f64,
-    /// Bytes that all players received meanwhile.
+    /// Bytes that all players received meanwhile, but for laggards.
     pub(crate) bytes: u64,
     /// Received by expected, for each player.
     pub(crate) shares: Vec<f64>,
@@ -25,6 +25,12 @@ pub(crate) struct Figures {
     pub(crate) closed: usize,
     /// Players that got no picture, or less than [`ENOUGH`].
     pub(crate) short: usize,
+    /// Players that read late on purpose; the figures above are without them.
+    pub(crate) laggards: usize,
+    /// Those that the server closed, before they were woken or after.
+    pub(crate) laggards_closed: usize,
+    /// Those that saw what was sent after they were woken.
+    pub(crate) laggards_caught_up: usize,
     pub(crate) findings: Findings,
     /// The server's processes before any player came, if they are known.
     pub(crate) idle: Option<Usage>,
@@ -60,6 +66,14 @@ impl Figures {
             ("checked", self.findings.checked as f64),
             ("faults", self.findings.faults as f64),
         ];
+        if self.laggards > 0 {
+            named.extend([
+                ("laggards", self.laggards as f64),
+                ("laggards_closed", self.laggards_closed as f64),
+                ("laggards_caught_up", self.laggards_caught_up as f64),
+                ("laggards_gaps", self.findings.gaps as f64),
+            ]);
+        }
         let times = [
             (["delay_p50_ms", "delay_p99_ms", "delay_max_ms"], &self.findings.picture_delays),
             (["audio_delay_p50_ms", "audio_delay_p99_ms", "audio_delay_max_ms"], &self.findings.sound_delays),
@@ -80,15 +94,20 @@ impl Figures {
                 ("cpu_percent", cpu / self.seconds * 100.0),
                 ("cpu_seconds_per_gb", cpu / (megabytes / 1000.0)),
                 ("rss_kib", after.rss as f64),
+                ("rss_peak_kib", after.rss_peak as f64),
                 ("pss_kib", after.pss as f64),
                 ("threads", after.threads as f64),
                 ("switches_per_second", after.switches.saturating_sub(before.switches) as f64 / self.seconds),
             ]);
         }
         if let Some((idle, (_, with_players))) = self.idle.zip(self.usage) {
-            let players = self.shares.len() as f64;
+            let players = (self.shares.len() + self.laggards) as f64;
             let more = with_players.pss as f64 - idle.pss as f64;
-            named.extend([("idle_pss_kib", idle.pss as f64), ("pss_per_player_kib", more / players)]);
+            named.extend([
+                ("idle_rss_kib", idle.rss as f64),
+                ("idle_pss_kib", idle.pss as f64),
+                ("pss_per_player_kib", more / players),
+            ]);
         }
         named
     }
@@ -154,6 +173,13 @@ impl fmt::Display for Figures {
                 figure("load_cpu_percent"),
             )?;
         }
+        if self.laggards > 0 {
+            write!(
+                f,
+                "; of {} laggards {} closed, {} caught up, {} gaps at keyframes",
+                self.laggards, self.laggards_closed, self.laggards_caught_up, self.findings.gaps,
+            )?;
+        }
         match &self.findings.first_fault {
             Some(fault) => write!(f, "\nfirst fault: {fault}"),
             None => Ok(()),
@@ -193,6 +219,9 @@ mod tests {
             shares: vec![1.0, 0.5],
             joins: vec![1500],
             closed: 0,
+            laggards: 0,
+            laggards_closed: 0,
+            laggards_caught_up: 0,
             short: 1,
             all_joined: Duration::from_millis(7),
             findings: Findings::default(),

@@ -18,7 +18,7 @@ use common::{Failure, Tool, value};
 use figures::{ENOUGH, Figures};
 use getopts::{Matches, Options};
 use indicatif::{ProgressBar, ProgressStyle};
-use players::{Findings, Hall, PlayerCounters, Seat};
+use players::{Findings, Hall, Manner, PlayerCounters, Seat};
 use publishers::PublisherCounters;
 use std::{
     fs, io,
@@ -49,9 +49,13 @@ fn main() -> ExitCode {
     flags.optopt("", "publishers", "streams to publish (default 1)", "N");
     flags.optopt("", "players", "players of each stream (default 10)", "N");
     flags.optopt("", "probes", "of all players, how many check every tag (default 4)", "N");
+    flags.optopt("", "stalled", "of all players, how many stop to read once they have a picture", "N");
+    flags.optopt("", "slow", "of all players, how many read at a tenth of the rate from there", "N");
     flags.optopt("", "seconds", "length of the measurement (default 10)", "S");
     flags.optopt("", "bitrate", "kbit/s of a stream, audio included (default 2000)", "KBIT");
     flags.optopt("", "fps", "video frames a second, 0 = audio only (default 30)", "N");
+    flags.optopt("", "keyframe", "bytes of a keyframe (default 8 times another frame's)", "BYTES");
+    flags.optopt("", "start", "the first timestamp in ms; they wrap at 2^32 (default 0)", "MS");
     flags.optopt("", "gop", "frames from keyframe to keyframe (default 60)", "N");
     flags.optopt("", "audio", "kbit/s of audio, 43 tags a second, 0 = video only (default 64)", "KBIT");
     flags.optopt("", "threads", "threads for counting players (default 2)", "N");
@@ -77,6 +81,9 @@ struct Plan {
     /// Of each stream.
     players: usize,
     probes: usize,
+    /// Of all players, those that do not read, and those that read at a tenth of the rate.
+    stalled: usize,
+    slow: usize,
     /// From the last publisher's start to the first player.
     before: Duration,
     /// The measurement.
@@ -97,6 +104,8 @@ impl Plan {
             fps,
             gop: value::<u32>(matches, "gop", 60)?.max(1),
             audio_bitrate,
+            keyframe: matches.opt_str("keyframe").map(|_| value(matches, "keyframe", 0)).transpose()?,
+            start: value(matches, "start", 0)?,
         };
         if fps == 0 && audio_bitrate == 0 {
             return Err(Failure::Usage("--fps 0 and --audio 0 leave nothing to send".into()));
@@ -106,6 +115,8 @@ impl Plan {
             publishers: value(matches, "publishers", 1)?,
             players: value(matches, "players", 10)?,
             probes: value(matches, "probes", 4)?,
+            stalled: value(matches, "stalled", 0)?,
+            slow: value(matches, "slow", 0)?,
             before: Duration::from_secs(value(matches, "before", 0)?),
             time: Duration::from_secs(value(matches, "seconds", 10)?),
             shape,
@@ -116,6 +127,20 @@ impl Plan {
                 .map(|pid| pid.parse().map_err(|error| Failure::Usage(format!("--pid {pid}: {error}"))))
                 .collect::<Result<_, _>>()?,
         })
+    }
+
+    /// What the player with this number of `total` does. Probes come last, where a server that serves in order is
+    /// late; laggards come first.
+    fn manner(&self, index: usize, total: usize) -> Manner {
+        if index + self.probes >= total {
+            Manner::Probe
+        } else if index < self.stalled {
+            Manner::Lag(0)
+        } else if index < self.stalled + self.slow {
+            Manner::Lag(u64::from(self.shape.bitrate) / 80)
+        } else {
+            Manner::Count
+        }
     }
 
     /// One for each publisher.
@@ -174,20 +199,21 @@ fn run(plan: &Plan) -> Result<Figures, Failure> {
         epoch,
         stop: Arc::default(),
         measured_from: Arc::default(),
+        wake: Arc::default(),
     };
     let players: Vec<Arc<PlayerCounters>> = (0..total).map(|_| Arc::default()).collect();
     let seats = players.iter().enumerate().map(|(index, counters)| Seat {
-        // Probes are spread over the streams, and come last, where a server that serves in order is late.
         url: urls[index % urls.len()].clone(),
-        is_probe: index + plan.probes >= total,
+        manner: plan.manner(index, total),
         counters: counters.clone(),
     });
-    let (probes, counting): (Vec<Seat>, Vec<Seat>) = seats.partition(|seat| seat.is_probe);
+    let (counting, others): (Vec<Seat>, Vec<Seat>) = seats.partition(|seat| seat.manner == Manner::Count);
+    let (probes, laggards) = others.into_iter().partition(|seat| seat.manner == Manner::Probe);
     let mut rows: Vec<Vec<Seat>> = (0..plan.threads).map(|_| Vec::new()).collect();
     for (index, seat) in counting.into_iter().enumerate() {
         rows[index % plan.threads].push(seat);
     }
-    rows.push(probes);
+    rows.extend([probes, laggards]);
     let mut threads = Vec::new();
     for (index, row) in rows.into_iter().filter(|row| !row.is_empty()).enumerate() {
         let thread = players::start(format!("players-{index}"), row, hall.clone());
@@ -216,12 +242,23 @@ fn run(plan: &Plan) -> Result<Figures, Failure> {
         sending.sent.iter().zip(&sent_before).map(|(sent, before)| sent.load(Relaxed) - before).collect();
     let received: Vec<u64> =
         players.iter().zip(&received_before).map(|(player, before)| read(player) - before).collect();
+    let laggards = &players[..players.len().min(plan.stalled + plan.slow)];
+    let others = laggards.len()..;
     let shares: Vec<f64> = received
         .iter()
         .enumerate()
+        .skip(laggards.len())
         .map(|(index, &received)| received as f64 / expected[index % urls.len()] as f64)
         .collect();
-    let closed = players.iter().filter(|player| player.is_closed.load(Relaxed)).count();
+    let is_closed = |player: &&Arc<PlayerCounters>| player.is_closed.load(Relaxed);
+    let closed = players[others.clone()].iter().filter(is_closed).count();
+    let has_caught_up = |player: &&Arc<PlayerCounters>| player.has_caught_up.load(Relaxed);
+    if !laggards.is_empty() {
+        hall.wake.store(epoch.elapsed().as_micros() as u64, Relaxed);
+        sending.pause.store(false, Relaxed);
+        let is_done = |player: &&Arc<PlayerCounters>| is_closed(player) || has_caught_up(player);
+        wait_until(&bar, "laggards", laggards.len(), &failed, || laggards.iter().filter(is_done).count())?;
+    }
 
     hall.stop.store(true, Relaxed);
     let mut findings = Findings::default();
@@ -236,7 +273,7 @@ fn run(plan: &Plan) -> Result<Figures, Failure> {
     let joins: Vec<u32> =
         players.iter().map(|player| player.joined.load(Relaxed)).filter(|&time| time > 0).collect();
     let last_picture = players.iter().map(|player| player.pictured.load(Relaxed)).max().unwrap_or(0);
-    let short = players
+    let short = players[others]
         .iter()
         .zip(&shares)
         .filter(|(player, share)| player.joined.load(Relaxed) == 0 || **share < ENOUGH);
@@ -250,6 +287,9 @@ fn run(plan: &Plan) -> Result<Figures, Failure> {
         joins,
         all_joined: Duration::from_micros(last_picture).saturating_sub(first_connect),
         closed,
+        laggards: laggards.len(),
+        laggards_closed: laggards.iter().filter(is_closed).count(),
+        laggards_caught_up: laggards.iter().filter(has_caught_up).count(),
         findings,
         idle,
         usage: before.zip(after),
@@ -328,7 +368,7 @@ fn report(figures: &Figures, json: Option<&str>) -> Result<(), Failure> {
     }
 }
 
-/// For all publishers to be live, and for all players to have a picture.
+/// For all publishers to be live, and for all players to have a picture; for laggards to catch up.
 const OPENING: Duration = Duration::from_secs(30);
 
 /// For the last tags to arrive.

@@ -2,11 +2,12 @@
 //!
 //! A player runs a real client session until it shows a picture. A probe then goes on so and checks every tag; any
 //! other only counts bytes from there on, which costs the machine little: the kernel throws them away unread, a
-//! hundred times a second at most.
+//! hundred times a second at most. A laggard keeps its session, reads late on purpose, and checks that what it
+//! lost were whole groups of pictures.
 
 use crate::stream::{Stamp, is_start};
 use mio::{Events, Poll, Registry, Token, net::TcpStream};
-use socket2::SockRef;
+use socket2::{Domain, SockRef, Socket, Type};
 use std::{
     io::{self, ErrorKind, Write},
     mem::MaybeUninit,
@@ -35,13 +36,25 @@ pub(crate) struct PlayerCounters {
     pub(crate) pictured: AtomicU64,
     /// The server closed the connection, or it broke.
     pub(crate) is_closed: AtomicBool,
+    /// A laggard that has been woken has seen a tag that was sent since.
+    pub(crate) has_caught_up: AtomicBool,
+}
+
+/// What a player does after its picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// Counts bytes.
+    Count,
+    /// Checks every tag.
+    Probe,
+    /// Reads so many bytes a second, until [`Hall::wake`]; then like a probe that may have lost groups of pictures.
+    Lag(u64),
 }
 
 /// One player to be.
 pub(crate) struct Seat {
     pub(crate) url: RtmpUrl,
-    /// Check every tag.
-    pub(crate) is_probe: bool,
+    pub(crate) manner: Manner,
     pub(crate) counters: Arc<PlayerCounters>,
 }
 
@@ -57,6 +70,8 @@ pub(crate) struct Hall {
     pub(crate) stop: Arc<AtomicBool>,
     /// Delays count from here on, in microseconds since the epoch; 0: not yet.
     pub(crate) measured_from: Arc<AtomicU64>,
+    /// Laggards read all there is from here on, in microseconds since the epoch; 0: not yet.
+    pub(crate) wake: Arc<AtomicU64>,
 }
 
 /// What probes found.
@@ -70,6 +85,8 @@ pub(crate) struct Findings {
     pub(crate) checked: u64,
     /// Tags that were missing, doubled, out of order or damaged.
     pub(crate) faults: u64,
+    /// How often a laggard went on behind tags that it lost.
+    pub(crate) gaps: u64,
     /// The first fault.
     pub(crate) first_fault: Option<String>,
 }
@@ -81,6 +98,7 @@ impl Findings {
         self.sound_delays.extend(other.sound_delays);
         self.checked += other.checked;
         self.faults += other.faults;
+        self.gaps += other.gaps;
         self.first_fault = self.first_fault.take().or(other.first_fault);
     }
 
@@ -121,6 +139,10 @@ fn run(seats: Vec<Seat>, hall: &Hall) -> io::Result<Findings> {
                 player.keep_alive(hall, &mut buffer, &mut findings);
             }
         }
+        // What they left in the kernel has no readiness of its own.
+        for player in players.iter_mut().filter(|player| matches!(player.phase, Phase::Lagging(_))) {
+            player.advance(hall, &mut buffer, &mut findings);
+        }
         if players.iter().all(|player| matches!(player.phase, Phase::Counting(_) | Phase::Closed)) {
             thread::sleep(TURN);
         }
@@ -145,6 +167,8 @@ enum Phase {
     Joining(Box<Link>),
     /// Checks each tag: the sequence number that must come next.
     Probing(Box<Link>, u64),
+    /// Reads late, and checks what comes.
+    Lagging(Box<Laggard>),
     /// Counts.
     Counting(Counter),
     /// Over.
@@ -154,7 +178,10 @@ enum Phase {
 impl Player {
     fn open(seat: Seat, hall: &Hall, registry: &Registry, token: Token) -> io::Result<Player> {
         let started = Instant::now();
-        let socket = TcpStream::connect(hall.server)?;
+        let socket = match seat.manner {
+            Manner::Lag(_) => connect_narrow(hall.server)?,
+            Manner::Count | Manner::Probe => TcpStream::connect(hall.server)?,
+        };
         socket.set_nodelay(true)?;
         let config = session_config(&seat.url, &ClientOptions::default(), Role::Player);
         let link = Link::new(socket, config, registry, token)?;
@@ -167,11 +194,17 @@ impl Player {
             Phase::Joining(_) => self.join(hall, buffer, findings),
             Phase::Probing(link, next) => probe(link, next, hall, buffer, &self.seat.counters, findings)
                 .map_err(|error| error.to_string()),
+            Phase::Lagging(laggard) => {
+                laggard.read(hall, buffer, &self.seat.counters, findings).map_err(|error| error.to_string())
+            }
             Phase::Counting(counter) => counter.count(&self.seat.counters).map_err(|error| error.to_string()),
             Phase::Closed => Ok(()),
         };
         if let Err(error) = result {
-            findings.first_fault.get_or_insert_with(|| format!("player closed: {error}"));
+            // To close a laggard is the server's right.
+            if !matches!(self.phase, Phase::Lagging(_)) {
+                findings.first_fault.get_or_insert_with(|| format!("player closed: {error}"));
+            }
             self.seat.counters.is_closed.store(true, Relaxed);
             self.phase = Phase::Closed;
         }
@@ -205,22 +238,29 @@ impl Player {
         let Phase::Joining(mut link) = std::mem::replace(&mut self.phase, Phase::Closed) else {
             return Ok(());
         };
-        if self.seat.is_probe {
-            let mut next = 0;
-            check(&first, &mut next, Place::First, hall, findings);
-            self.phase = Phase::Probing(link, next);
-        } else {
-            // Half an acknowledgement would spoil those that this player is going to write itself.
-            link.flush().map_err(|error| error.to_string())?;
-            if link.session().output_len() > 0 {
-                return Err("server does not read".into());
+        let mut next = 0;
+        self.phase = match self.seat.manner {
+            Manner::Probe => {
+                check(&first, &mut next, Place::First, hall, findings);
+                Phase::Probing(link, next)
             }
-            let received = link.session().stats().bytes_in;
-            let (socket, unread) = link.into_socket();
-            let counter =
-                Counter { socket, received: received + unread.len() as u64, acknowledged: received };
-            self.phase = Phase::Counting(counter);
-        }
+            Manner::Lag(pace) => {
+                check(&first, &mut next, Place::First, hall, findings);
+                let from = (Instant::now(), link.session().stats().bytes_in);
+                Phase::Lagging(Box::new(Laggard { link: *link, next, pace, from }))
+            }
+            Manner::Count => {
+                // Half an acknowledgement would spoil those that this player is going to write itself.
+                link.flush().map_err(|error| error.to_string())?;
+                if link.session().output_len() > 0 {
+                    return Err("server does not read".into());
+                }
+                let received = link.session().stats().bytes_in;
+                let (socket, unread) = link.into_socket();
+                let received_all = received + unread.len() as u64;
+                Phase::Counting(Counter { socket, received: received_all, acknowledged: received })
+            }
+        };
         // What came together with the picture has no readiness of its own.
         self.advance(hall, buffer, findings);
         Ok(())
@@ -232,6 +272,60 @@ impl Player {
         } else {
             self.advance(hall, buffer, findings);
         }
+    }
+}
+
+/// A connection whose window is small, so that what its player does not read waits in the server.
+fn connect_narrow(server: SocketAddr) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::for_address(server), Type::STREAM, None)?;
+    socket.set_recv_buffer_size(NARROW)?;
+    socket.connect(&server.into())?;
+    socket.set_nonblocking(true)?;
+    Ok(TcpStream::from_std(socket.into()))
+}
+
+/// Receive buffer of a laggard, in bytes; Linux doubles it.
+const NARROW: usize = 16 << 10;
+
+/// A player that reads late.
+struct Laggard {
+    link: Link,
+    /// The sequence number that follows the last tag.
+    next: u64,
+    /// Bytes a second.
+    pace: u64,
+    /// When it began to lag, and the bytes it had by then.
+    from: (Instant, u64),
+}
+
+impl Laggard {
+    fn read(
+        &mut self,
+        hall: &Hall,
+        buffer: &mut [u8],
+        counters: &PlayerCounters,
+        findings: &mut Findings,
+    ) -> Result<(), LinkError> {
+        let wake = hall.wake.load(Relaxed);
+        let (since, before) = self.from;
+        let allowed = before + self.pace * since.elapsed().as_millis() as u64 / 1000;
+        // One step may read a whole message; the next ones wait for as long as that takes at its pace.
+        let step = if wake > 0 { buffer.len() } else { NARROW };
+        while wake > 0 || self.link.session().stats().bytes_in < allowed {
+            let Some(event) = self.link.next_event(&mut buffer[..step])? else { break };
+            let Event::Tag { tag, .. } = event else { continue };
+            if let Some(Ok(stamp)) = Stamp::read(&tag) {
+                if stamp.sequence > self.next && is_start(&tag, hall.has_video) {
+                    findings.gaps += 1;
+                    self.next = stamp.sequence;
+                }
+                if wake > 0 && stamp.sent.as_micros() as u64 > wake {
+                    counters.has_caught_up.store(true, Relaxed);
+                }
+            }
+            check(&tag, &mut self.next, Place::Late, hall, findings);
+        }
+        if self.link.state() == SessionState::Closed { Err(LinkError::Closed) } else { Ok(()) }
     }
 }
 
@@ -307,6 +401,8 @@ enum Place {
     First,
     /// Behind another one.
     Next,
+    /// The same, read late: its delay tells nothing.
+    Late,
 }
 
 /// Compares a tag with what must come next.
@@ -319,14 +415,14 @@ fn check(tag: &Tag, next: &mut u64, place: Place, hall: &Hall, findings: &mut Fi
         Some(Ok(stamp)) => stamp,
     };
     findings.checked += 1;
-    if place == Place::Next && stamp.sequence != *next {
+    if place != Place::First && stamp.sequence != *next {
         let expected = *next;
         findings.fault(|| format!("tag {} came where {expected} was due", stamp.sequence));
     }
     *next = stamp.sequence + 1;
     let from = hall.measured_from.load(Relaxed);
     let sent = stamp.sent.as_micros() as u64;
-    if from > 0 && sent >= from {
+    if from > 0 && sent >= from && place != Place::Late {
         let now = hall.epoch.elapsed().as_micros() as u64;
         let delay = u32::try_from(now.saturating_sub(sent)).unwrap_or(u32::MAX);
         let is_picture = tag.kind == TagKind::Video || !hall.has_video;

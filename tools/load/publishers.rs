@@ -27,7 +27,7 @@ pub(crate) struct PublisherCounters {
     pub(crate) live: AtomicUsize,
     /// Bytes of tag bodies sent by each.
     pub(crate) sent: Vec<AtomicU64>,
-    /// Send nothing from now on.
+    /// Send nothing while it is set.
     pub(crate) pause: AtomicBool,
     /// End the streams and the thread.
     pub(crate) stop: AtomicBool,
@@ -72,10 +72,9 @@ fn run(
         let source = Source::new(shape.clone(), index as u32);
         publishers.push(Publisher { link, key: url.key.clone(), state: State::Opening, source, delay });
     }
-    let mut paused = false;
     while !counters.stop.load(Relaxed) {
         let mut wake = Instant::now() + Duration::from_millis(50);
-        paused |= counters.pause.load(Relaxed);
+        let paused = counters.pause.load(Relaxed);
         for (publisher, sent) in publishers.iter_mut().zip(&counters.sent) {
             while let Some(event) = publisher.link.next_event(&mut buffer)? {
                 if publisher.handle(event)? {

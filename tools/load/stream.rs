@@ -21,6 +21,10 @@ pub(crate) struct Shape {
     pub(crate) gop: u32,
     /// Bits per second of audio; 0: video only.
     pub(crate) audio_bitrate: u32,
+    /// Bytes of a keyframe; `None`: [`KEYFRAME_WEIGHT`] times those of another frame.
+    pub(crate) keyframe: Option<u32>,
+    /// Milliseconds of the first timestamp; they wrap at 2^32.
+    pub(crate) start: u32,
 }
 
 /// Samples of an AAC frame, and their rate: 43 tags a second.
@@ -34,10 +38,18 @@ impl Shape {
     /// Bytes of a frame that is not a keyframe, so that a whole GOP meets the bit rate.
     fn frame_len(&self) -> u32 {
         let video = u64::from(self.bitrate.saturating_sub(self.audio_bitrate));
-        let weight = u64::from(self.gop - 1 + KEYFRAME_WEIGHT) * u64::from(self.fps) * 8;
         // Without frames, none has a length.
-        let len = (video * u64::from(self.gop)).checked_div(weight).unwrap_or(0);
+        let gop = (video * u64::from(self.gop)).checked_div(u64::from(self.fps) * 8).unwrap_or(0);
+        let others = u64::from(self.gop - 1);
+        let len = match self.keyframe {
+            None => gop / (others + u64::from(KEYFRAME_WEIGHT)),
+            Some(keyframe) => gop.saturating_sub(keyframe.into()).checked_div(others).unwrap_or(0),
+        };
         u32::try_from(len).unwrap_or(u32::MAX)
+    }
+
+    fn keyframe_len(&self) -> u32 {
+        self.keyframe.unwrap_or_else(|| self.frame_len().saturating_mul(KEYFRAME_WEIGHT))
     }
 
     fn audio_len(&self) -> u32 {
@@ -90,34 +102,37 @@ impl Stamp {
 
     /// The stamp of a media tag; `None` for sequence headers and data.
     pub(crate) fn read(tag: &Tag) -> Option<Result<Stamp, Damage>> {
+        Some(Stamp::read_moved(tag)?.and_then(|stamp| {
+            if stamp.timestamp == tag.timestamp.0 { Ok(stamp) } else { Err(Damage::Timestamp) }
+        }))
+    }
+
+    /// The same where the server may have moved the timestamps.
+    pub(crate) fn read_moved(tag: &Tag) -> Option<Result<Stamp, Damage>> {
         let prefix = match (tag.kind, tag.body.get(1)?) {
             (TagKind::Video, 1) => VIDEO_PREFIX,
             (TagKind::Audio, 1) => AUDIO_PREFIX,
             _ => return None,
         };
-        Some(Stamp::decode(&tag.body[prefix.min(tag.body.len())..], tag.timestamp))
+        Some(Stamp::decode(&tag.body[prefix.min(tag.body.len())..]))
     }
 
-    fn decode(bytes: &[u8], timestamp: Timestamp) -> Result<Stamp, Damage> {
+    fn decode(bytes: &[u8]) -> Result<Stamp, Damage> {
         let (stamp, filler) = bytes.split_at_checked(STAMP_LEN).ok_or(Damage::NoStamp)?;
         if stamp[..4] != MARK {
             return Err(Damage::NoStamp);
         }
         let u32_at = |at: usize| u32::from_le_bytes(stamp[at..at + 4].try_into().expect("four bytes"));
         let u64_at = |at: usize| u64::from_le_bytes(stamp[at..at + 8].try_into().expect("eight bytes"));
-        let stamp = Stamp {
+        if hash(filler) != u64_at(28) {
+            return Err(Damage::Bytes);
+        }
+        Ok(Stamp {
             publisher: u32_at(4),
             sequence: u64_at(8),
             timestamp: u32_at(16),
             sent: Duration::from_micros(u64_at(20)),
-        };
-        if hash(filler) != u64_at(28) {
-            return Err(Damage::Bytes);
-        }
-        if stamp.timestamp != timestamp.0 {
-            return Err(Damage::Timestamp);
-        }
-        Ok(stamp)
+        })
     }
 }
 
@@ -145,14 +160,15 @@ pub(crate) struct Source {
 impl Source {
     /// A stream from its start.
     pub(crate) fn new(shape: Shape, publisher: u32) -> Source {
-        let longest = shape.frame_len().saturating_mul(KEYFRAME_WEIGHT).max(shape.audio_len());
+        let longest = shape.keyframe_len().max(shape.frame_len()).max(shape.audio_len());
         let noise = noise(longest as usize + 4096, u64::from(publisher) + 1);
         Source { shape, publisher, noise, sequence: 0, frames: 0, sounds: 0 }
     }
 
     /// Metadata and sequence headers, which come first.
     pub(crate) fn headers(&self) -> Vec<Tag> {
-        let tag = |kind, body: &[u8]| Tag { kind, timestamp: Timestamp(0), body: body.into() };
+        let timestamp = Timestamp(self.shape.start);
+        let tag = |kind, body: &[u8]| Tag { kind, timestamp, body: body.into() };
         let mut headers = vec![tag(TagKind::Data, &self.metadata())];
         if self.shape.fps > 0 {
             headers.push(tag(TagKind::Video, &AVC_HEADER));
@@ -198,7 +214,7 @@ impl Source {
     /// The next tag, stamped with the time since `epoch`.
     pub(crate) fn next_tag(&mut self, epoch: Instant) -> Tag {
         let (frame, sound) = (self.next_frame(), self.next_sound());
-        let timestamp = frame.min(sound) as u32;
+        let timestamp = self.shape.start.wrapping_add(frame.min(sound) as u32);
         let stamp =
             Stamp { publisher: self.publisher, sequence: self.sequence, timestamp, sent: epoch.elapsed() };
         self.sequence += 1;
@@ -214,8 +230,8 @@ impl Source {
     fn frame(&mut self, stamp: Stamp) -> Vec<u8> {
         let is_key = self.frames % u64::from(self.shape.gop) == 0;
         self.frames += 1;
-        let len = self.shape.frame_len().saturating_mul(if is_key { KEYFRAME_WEIGHT } else { 1 }) as usize;
-        let len = len.max(VIDEO_PREFIX + STAMP_LEN);
+        let len = if is_key { self.shape.keyframe_len() } else { self.shape.frame_len() };
+        let len = (len as usize).max(VIDEO_PREFIX + STAMP_LEN);
         let nal_len = (len - VIDEO_PREFIX + 1) as u32;
         let mut body = Vec::with_capacity(len);
         body.extend(if is_key { [0x17, 1, 0, 0, 0] } else { [0x27, 1, 0, 0, 0] });
@@ -277,7 +293,8 @@ fn noise(len: usize, mut seed: u64) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    const SHAPE: Shape = Shape { bitrate: 2_000_000, fps: 30, gop: 60, audio_bitrate: 64_000 };
+    const SHAPE: Shape =
+        Shape { bitrate: 2_000_000, fps: 30, gop: 60, audio_bitrate: 64_000, keyframe: None, start: 0 };
 
     #[test]
     fn ten_seconds_have_the_bit_rate_and_the_tags_that_were_asked_for() {
@@ -290,6 +307,22 @@ mod tests {
         }
         assert_eq!((frames, sounds), (300, 431));
         assert!((2_450_000..2_550_000).contains(&bytes), "{bytes}");
+    }
+
+    #[test]
+    fn large_keyframes_leave_the_bit_rate_as_it_is() {
+        let shape = Shape { bitrate: 50_000_000, audio_bitrate: 0, keyframe: Some(4 << 20), ..SHAPE };
+        let mut source = Source::new(shape, 0);
+        let lengths: Vec<usize> = (0..60).map(|_| source.next_tag(Instant::now()).body.len()).collect();
+        assert_eq!(lengths[0], 4 << 20);
+        assert!((12_499_000..=12_500_000).contains(&lengths.iter().sum::<usize>()), "{lengths:?}");
+    }
+
+    #[test]
+    fn timestamps_wrap() {
+        let mut source = Source::new(Shape { start: u32::MAX - 16, audio_bitrate: 0, ..SHAPE }, 0);
+        let times = [0; 3].map(|_| source.next_tag(Instant::now()).timestamp);
+        assert_eq!(times, [u32::MAX - 16, 16, 49].map(Timestamp));
     }
 
     #[test]

@@ -9,6 +9,8 @@ pub(crate) struct Usage {
     pub(crate) cpu: f64,
     /// Resident memory in KiB.
     pub(crate) rss: u64,
+    /// The most that it ever was.
+    pub(crate) rss_peak: u64,
     /// Resident memory in KiB, shared pages counted by share; 0 where it may not be read.
     pub(crate) pss: u64,
     pub(crate) threads: u64,
@@ -25,6 +27,7 @@ impl Usage {
             Ok(Usage {
                 cpu: sum.cpu + one.cpu,
                 rss: sum.rss + one.rss,
+                rss_peak: sum.rss_peak + one.rss_peak,
                 pss: sum.pss + one.pss,
                 threads: sum.threads + one.threads,
                 switches: sum.switches + one.switches,
@@ -50,6 +53,7 @@ impl Usage {
         Ok(Usage {
             cpu: ticks as f64 / TICKS_PER_SECOND,
             rss: field(&status, "VmRSS"),
+            rss_peak: field(&status, "VmHWM"),
             pss: field(&rollup, "Pss"),
             threads: field(&status, "Threads"),
             switches,
