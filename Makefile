@@ -8,7 +8,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory --no-builtin-rules
 
 CARGO ?= cargo
-# Arguments of `run`, `load`, `bench` and `bench-peers`.
+# Arguments of `run`, `load`, `stress`, `bench` and `bench-peers`.
 ARGS ?=
 # Fuzz target, and seconds for it.
 T ?=
@@ -20,7 +20,7 @@ CORE_TARGET ?= thumbv7em-none-eabi
 FUZZ_TARGETS = $(sort $(basename $(notdir $(wildcard tools/fuzz/targets/*.rs))))
 LOG = target/test.log
 
-.PHONY: help check fmt fmt-check lint test setup test-rust replay bless core fuzz fuzz-smoke e2e load bench bench-peers run size doc
+.PHONY: help check fmt fmt-check lint test setup test-rust replay bless core fuzz fuzz-smoke e2e load stress bench bench-peers run size doc
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -98,6 +98,11 @@ fuzz-smoke: ## Fuzz each target for a few seconds: SMOKE=3
 load: ## Measure a server under load: ARGS="..." for tools/load, --help lists them
 	@$(CARGO) build --release --locked --features tools --bin load
 	exec target/release/load $(ARGS)
+
+stress: ## Make weir's life hard, six minutes, as root: ARGS="--only churn", "--quick", "--list"; docs/testing.md
+	@tools/setup.sh stress
+	$(CARGO) build --release --locked --features tools --bin weir --bin load --bin stress
+	exec target/release/stress $(ARGS)
 
 bench: ## Micro benches of the core; ARGS="amf" for those whose name holds it
 	@$(CARGO) bench --locked --features pcap --bench core -- $(ARGS)

@@ -4,6 +4,7 @@
 # otherwise. Prints what it does, and fails with the names of what is still missing.
 #
 #   tools/setup.sh         for the tests
+#   tools/setup.sh stress  for stress: ffmpeg, and what makes networks bad (namespaces, queues, filters)
 #   tools/setup.sh bench   for bench-peers: nginx-rtmp. Debian's package starts its web server as well.
 set -u
 
@@ -13,6 +14,18 @@ needs() {
         cat <<'LIST'
 program nginx nginx
 file /usr/lib/nginx/modules/ngx_rtmp_module.so libnginx-mod-rtmp
+LIST
+        return
+    fi
+    if [ "$purpose" = stress ]; then
+        cat <<'LIST'
+program ffmpeg ffmpeg
+program ffprobe ffmpeg
+program ip iproute2
+program tc iproute2
+program nft nftables
+program unshare util-linux
+program nsenter util-linux
 LIST
         return
     fi
@@ -53,7 +66,7 @@ fail() {
 
 purpose=${1-tests}
 case $purpose in
-tests | bench) ;;
+tests | bench | stress) ;;
 *) fail "no such purpose: $purpose" ;;
 esac
 absent=$(missing)

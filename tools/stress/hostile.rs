@@ -135,7 +135,7 @@ const KINDS: &[Kind] = &[
 /// For everybody who is to be closed; the handshake has 10 s.
 const LIMIT: Duration = Duration::from_secs(20);
 /// p99 of the delay of others meanwhile, as a multiple of that in peace, and milliseconds that are always allowed:
-/// the offenders themselves take most of two cores.
+/// the offenders take their part of the processor.
 const DELAY: f64 = 5.0;
 const DELAY_MS: f64 = 50.0;
 /// KiB: a connection that has not come far, and one that publishes: a partial message (20 MiB, in a buffer that

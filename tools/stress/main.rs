@@ -2,7 +2,7 @@
 //!
 //! A scenario ([`SCENARIOS`], a file each) gets a [`stage::Stage`] and writes figures and checks into a
 //! [`report::Report`]. What it starts are children and threads of its own; network namespaces and mounts live no
-//! longer than the children that hold them, so that nothing stays behind, however this program ends.
+//! longer than the children that use them. Nothing stays behind after a failure, SIGINT or SIGTERM.
 //! Not here: load itself (`load`, run as a child, has many players), other servers (`bench-peers`).
 //!
 //! Bounds: every wait has a deadline, a whole run stays below twelve minutes.

@@ -1,7 +1,7 @@
 //! Network namespaces, the links between them, and what makes a link bad.
 //!
-//! A namespace belongs to a child that waits for its standard input to end: it goes with this program, however that
-//! ends, and takes its links, addresses, queues and rules along. Needs root.
+//! A namespace belongs to a child that waits for its standard input to end, so it goes with this program and with
+//! what that started there, and takes its links, addresses, queues and rules along. Needs root.
 
 use crate::{
     children::Ending,
