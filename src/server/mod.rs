@@ -86,8 +86,9 @@ use std::{
 pub const SEND_CHUNK_SIZE: u32 = 65_536;
 /// Time that connections have to read their goodbye when the server stops.
 pub const STOP_GRACE: Duration = Duration::from_secs(1);
-/// Connections that wait to be accepted.
-const BACKLOG: i32 = 1024;
+/// Connections that wait to be accepted. As many as Linux allows unless told otherwise: whoever finds no place here
+/// tries again after a second, and 2000 players that come at once are nothing rare.
+const BACKLOG: i32 = 4096;
 
 /// What a server does. The flags of the program, one to one.
 #[derive(Clone, Debug)]
@@ -389,4 +390,23 @@ impl core::error::Error for StartError {}
 fn plain(error: &io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or_default().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Stays below what Linux allows (`net.core.somaxconn`), and above what it once allowed.
+    #[test]
+    fn thousands_may_wait_to_be_accepted() {
+        let allowed = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap_or_default();
+        let count = allowed.trim().parse().unwrap_or(128).min(1500);
+        let files = raise_file_limit().unwrap_or(u64::MAX);
+        assert!(files > 2000, "this test needs more than {files} open files");
+        let listener = bind("127.0.0.1:0".parse().unwrap(), false).unwrap();
+        let address = listener.local_addr().unwrap();
+        let connect = |_| std::net::TcpStream::connect_timeout(&address, Duration::from_millis(900));
+        let waiting: io::Result<Vec<_>> = (0..count).map(connect).collect();
+        assert_eq!(waiting.map(|sockets| sockets.len()).ok(), Some(count));
+    }
 }
