@@ -6,8 +6,15 @@ use core::{fmt, ops::Deref, ops::Range};
 /// A message body, or part of one. Cloning and slicing share the bytes; nothing can change them.
 #[derive(Clone, Default)]
 pub struct Payload {
-    bytes: Arc<Vec<u8>>,
+    bytes: Bytes,
     range: Range<u32>,
+}
+
+/// Bytes in one allocation where they were copied, in two where they have grown in a vector.
+#[derive(Clone)]
+enum Bytes {
+    Copied(Arc<[u8]>),
+    Grown(Arc<Vec<u8>>),
 }
 
 impl Payload {
@@ -29,13 +36,22 @@ impl From<Vec<u8>> for Payload {
     /// Beyond 4 GiB, which no limit of this crate allows.
     fn from(bytes: Vec<u8>) -> Payload {
         let end = u32::try_from(bytes.len()).expect("payloads are bounded by Limits, far below 4 GiB");
-        Payload { bytes: Arc::new(bytes), range: 0..end }
+        Payload { bytes: Bytes::Grown(Arc::new(bytes)), range: 0..end }
     }
 }
 
 impl From<&[u8]> for Payload {
+    /// # Panics
+    /// As for a vector.
     fn from(bytes: &[u8]) -> Payload {
-        bytes.to_vec().into()
+        let end = u32::try_from(bytes.len()).expect("payloads are bounded by Limits, far below 4 GiB");
+        Payload { bytes: Bytes::Copied(bytes.into()), range: 0..end }
+    }
+}
+
+impl Default for Bytes {
+    fn default() -> Bytes {
+        Bytes::Grown(Arc::default())
     }
 }
 
@@ -43,7 +59,11 @@ impl Deref for Payload {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        &self.bytes[self.range.start as usize..self.range.end as usize]
+        let bytes: &[u8] = match &self.bytes {
+            Bytes::Copied(bytes) => bytes,
+            Bytes::Grown(bytes) => bytes,
+        };
+        &bytes[self.range.start as usize..self.range.end as usize]
     }
 }
 

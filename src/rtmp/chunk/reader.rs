@@ -11,7 +11,9 @@
 //! it is looked for byte by byte. Tests: `tests/headers.rs`.
 
 use super::{
-    super::{At, Error, ErrorKind, Limit, Limits, Malformed, MessageStreamId, Timestamp, wire::Cursor},
+    super::{
+        At, Error, ErrorKind, Limit, Limits, Malformed, MessageStreamId, Payload, Timestamp, wire::Cursor,
+    },
     DEFAULT_CHUNK_SIZE, MAX_CHUNK_SIZE, RawMessage,
     header::{self, ChunkHeader, MessageHeader},
 };
@@ -159,17 +161,26 @@ impl Reader {
                     None => return Ok((input.len(), None)),
                 },
             };
-            let left = self.take_data(chunk, &mut rest);
-            if left > 0 {
-                self.open = Some(OpenChunk { left, ..chunk });
-                return Ok((input.len(), None));
-            }
-            self.open = None;
-            let stream = &self.streams[chunk.index];
-            if stream.body.len() == stream.length as usize {
-                let message = self.finish(chunk)?;
-                return Ok((input.len() - rest.len(), Some(message)));
-            }
+            let body = match self.take_whole(chunk, &mut rest) {
+                Some(body) => body,
+                None => {
+                    let left = self.take_data(chunk, &mut rest);
+                    if left > 0 {
+                        self.open = Some(OpenChunk { left, ..chunk });
+                        return Ok((input.len(), None));
+                    }
+                    self.open = None;
+                    let stream = &mut self.streams[chunk.index];
+                    if stream.body.len() < stream.length as usize {
+                        continue;
+                    }
+                    let body = stream.drop_message();
+                    self.partial_bytes -= body.len();
+                    body.into()
+                }
+            };
+            let message = self.finish(chunk, body)?;
+            return Ok((input.len() - rest.len(), Some(message)));
         }
     }
 
@@ -294,6 +305,19 @@ impl Reader {
         Err(fail(ErrorKind::LimitExceeded(limit), offset, header.csid, Some(stream.type_id)))
     }
 
+    /// The body of a message that is one chunk and has arrived whole, as nearly all are: one allocation, made to
+    /// measure.
+    fn take_whole(&mut self, chunk: OpenChunk, rest: &mut &[u8]) -> Option<Payload> {
+        let stream = &self.streams[chunk.index];
+        if chunk.left != stream.length as usize || self.carry.len > 0 || rest.len() < chunk.left {
+            return None;
+        }
+        let body = Payload::from(&rest[..chunk.left]);
+        self.open = None;
+        self.skip(rest, chunk.left);
+        Some(body)
+    }
+
     /// Moves data of the chunk into its message; returns how many bytes are still missing.
     fn take_data(&mut self, chunk: OpenChunk, rest: &mut &[u8]) -> usize {
         let from_carry = chunk.left.min(usize::from(self.carry.len));
@@ -309,17 +333,16 @@ impl Reader {
     }
 
     /// Takes a complete message out, and obeys it if it is for this layer.
-    fn finish(&mut self, chunk: OpenChunk) -> Result<RawMessage, Error> {
+    fn finish(&mut self, chunk: OpenChunk, body: Payload) -> Result<RawMessage, Error> {
         let stream = &mut self.streams[chunk.index];
-        let body = stream.drop_message();
-        self.partial_bytes -= body.len();
+        stream.in_message = false;
         let message = RawMessage {
             offset: stream.offset,
             csid: stream.csid,
             stream: stream.stream,
             type_id: stream.type_id,
             timestamp: stream.timestamp,
-            body: body.into(),
+            body,
         };
         // A body that is too short has no effect; what is behind the four bytes has none either.
         match (message.type_id, Cursor::new(&message.body).u32()) {
