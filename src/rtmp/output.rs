@@ -23,8 +23,10 @@ pub enum Purpose {
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Output {
-    /// What waits, oldest first; never holds an empty entry.
-    entries: VecDeque<Entry>,
+    /// What waits, oldest first; never an empty entry. The first one has its place here: most of the time it is the
+    /// only one, and with thousands of players each allocation is one more wait for memory.
+    first: Option<Entry>,
+    more: VecDeque<Entry>,
     /// Bytes of the owned entries, in their order, behind `owned_sent` bytes that are gone already.
     owned: Vec<u8>,
     owned_sent: usize,
@@ -42,7 +44,7 @@ struct Entry {
     purpose: Purpose,
 }
 
-/// Entries that a drained queue keeps room for.
+/// Entries behind the first that a drained queue keeps room for.
 const KEPT_ENTRIES: usize = 4;
 
 /// Owned bytes that a drained queue keeps room for.
@@ -66,9 +68,9 @@ impl Output {
         }
         self.owned.extend_from_slice(bytes);
         self.count(bytes.len(), purpose);
-        match self.entries.back_mut() {
+        match self.more.back_mut().or(self.first.as_mut()) {
             Some(last) if last.shared.is_none() && last.purpose == purpose => last.left += bytes.len(),
-            _ => self.entries.push_back(Entry { shared: None, left: bytes.len(), purpose }),
+            _ => self.push(Entry { shared: None, left: bytes.len(), purpose }),
         }
     }
 
@@ -78,7 +80,7 @@ impl Output {
             return;
         }
         self.count(payload.len(), purpose);
-        self.entries.push_back(Entry { left: payload.len(), shared: Some(payload), purpose });
+        self.push(Entry { left: payload.len(), shared: Some(payload), purpose });
     }
 
     /// Bytes that wait.
@@ -102,7 +104,7 @@ impl Output {
         // The part of `owned` that the last slice shows, if it shows owned bytes.
         let mut run = self.owned_sent..self.owned_sent;
         let mut extends_run = false;
-        for entry in &self.entries {
+        for entry in self.first.iter().chain(&self.more) {
             let slice = match &entry.shared {
                 Some(payload) => &payload[payload.len() - entry.left..],
                 None => {
@@ -130,7 +132,7 @@ impl Output {
         assert!(written <= self.len, "more bytes written than were queued");
         self.len -= written;
         let mut rest = written;
-        while let Some(front) = self.entries.front_mut() {
+        while let Some(front) = &mut self.first {
             let taken = rest.min(front.left);
             rest -= taken;
             front.left -= taken;
@@ -143,12 +145,19 @@ impl Output {
             if front.left > 0 {
                 return;
             }
-            self.entries.pop_front();
+            self.first = self.more.pop_front();
         }
         self.owned_sent = 0;
         self.owned.clear();
         self.owned.shrink_to(KEPT_BYTES);
-        self.entries.shrink_to(KEPT_ENTRIES);
+        self.more.shrink_to(KEPT_ENTRIES);
+    }
+
+    fn push(&mut self, entry: Entry) {
+        match &self.first {
+            None => self.first = Some(entry),
+            Some(_) => self.more.push_back(entry),
+        }
     }
 
     fn count(&mut self, bytes: usize, purpose: Purpose) {
@@ -163,7 +172,7 @@ impl Output {
 impl Output {
     /// All that waits, in one piece.
     pub(crate) fn to_vec(&self) -> Vec<u8> {
-        let mut slices: Vec<&[u8]> = alloc::vec![&[]; self.entries.len()];
+        let mut slices: Vec<&[u8]> = alloc::vec![&[]; self.more.len() + 1];
         let filled = self.slices(&mut slices);
         slices[..filled].concat()
     }
@@ -257,7 +266,7 @@ mod tests {
         let mut out = Output::new();
         out.push_owned(&[], Purpose::Reply);
         out.push_shared(Payload::default(), Purpose::Media);
-        assert!(out.is_empty() && out.entries.is_empty());
+        assert!(out.is_empty() && out.first.is_none());
     }
 
     #[test]
@@ -268,7 +277,7 @@ mod tests {
             out.push_shared(vec![2; 20].into(), Purpose::Media);
         }
         out.advance(out.len());
-        assert!(out.owned.capacity() <= KEPT_BYTES && out.entries.capacity() <= 2 * KEPT_ENTRIES);
+        assert!(out.owned.capacity() <= KEPT_BYTES && out.more.capacity() <= 2 * KEPT_ENTRIES);
     }
 
     #[test]

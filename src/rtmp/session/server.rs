@@ -72,7 +72,7 @@ impl Server {
     }
 
     pub(super) fn plays(&self, stream: MessageStreamId) -> bool {
-        self.streams.get(stream).is_some_and(Use::is_playing)
+        self.streams.plays(stream)
     }
 
     /// The publishing stream that media on `stream` belongs to.
@@ -358,8 +358,7 @@ impl Server {
 
     /// Ends what a stream does.
     fn end(&mut self, link: &mut Link, stream: MessageStreamId) -> Option<Event> {
-        let doing = self.streams.get_mut(stream)?;
-        match core::mem::replace(doing, Use::Idle) {
+        match self.streams.set(stream, Use::Idle)? {
             Use::Idle => return None,
             Use::Publishing { .. } => {
                 let info = status::info("NetStream.Unpublish.Success", "Publishing stopped.");

@@ -41,6 +41,8 @@ struct Entry {
 
 #[derive(Debug, Default)]
 pub(super) struct Streams {
+    /// One that plays, for [`Streams::plays`].
+    playing: Option<MessageStreamId>,
     entries: Vec<Entry>,
     last_id: u32,
 }
@@ -61,8 +63,18 @@ impl Streams {
         self.entries.iter().find(|entry| entry.id == id).map(|entry| &entry.doing)
     }
 
-    pub(super) fn get_mut(&mut self, id: MessageStreamId) -> Option<&mut Use> {
-        self.entries.iter_mut().find(|entry| entry.id == id).map(|entry| &mut entry.doing)
+    /// Whether that one plays. Asked for every write to every player, so that the usual answer takes no look at the
+    /// entries.
+    pub(super) fn plays(&self, id: MessageStreamId) -> bool {
+        self.playing == Some(id) || self.get(id).is_some_and(Use::is_playing)
+    }
+
+    /// Lets a stream do something else; returns what it did. `None` if there is no such stream.
+    pub(super) fn set(&mut self, id: MessageStreamId, doing: Use) -> Option<Use> {
+        let entry = self.entries.iter_mut().find(|entry| entry.id == id)?;
+        let before = core::mem::replace(&mut entry.doing, doing);
+        self.note_playing();
+        Some(before)
     }
 
     /// Of a stream that exists; everything, of any other.
@@ -76,6 +88,7 @@ impl Streams {
 
     pub(super) fn remove(&mut self, id: MessageStreamId) {
         self.entries.retain(|entry| entry.id != id);
+        self.note_playing();
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (MessageStreamId, &Use)> {
@@ -109,6 +122,10 @@ impl Streams {
             }
         }
         if self.get(id).is_some() { Some(id) } else { self.only(|doing| *doing != Use::Idle) }
+    }
+
+    fn note_playing(&mut self) {
+        self.playing = self.entries.iter().find(|entry| entry.doing.is_playing()).map(|entry| entry.id);
     }
 
     fn only(&self, condition: fn(&Use) -> bool) -> Option<MessageStreamId> {

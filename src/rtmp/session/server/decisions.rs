@@ -92,9 +92,7 @@ impl Server {
     }
 
     fn start(&mut self, link: &mut Link, stream: MessageStreamId, doing: Use) {
-        if let Some(entry) = self.streams.get_mut(stream) {
-            *entry = doing;
-        }
+        self.streams.set(stream, doing);
         if self.is_publishing() {
             link.allow_media();
         }
