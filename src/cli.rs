@@ -80,7 +80,7 @@ pub const FLAGS: &[Flag] = &[
         "subscriber-threads",
         "N",
         "threads that write to players; up to N players get one each",
-        "4 x cores, at least 8",
+        "one per core",
     ),
     flag(
         "",

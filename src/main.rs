@@ -112,8 +112,8 @@ fn announce(server: &Server, has_demo: bool) {
 /// Makes room for as many connections as the system allows.
 fn fit_file_limit(config: &mut Config) {
     let Some(files) = raise_file_limit() else { return };
-    // Two per thread for its poll and waker, and some for the program itself.
-    let own = 32 + config.listen.len() as u64 + 2 * config.subscriber_threads as u64;
+    // Three per thread for its poll, waker and staging file, and some for the program itself.
+    let own = 32 + config.listen.len() as u64 + 3 * config.subscriber_threads as u64;
     let per_connection = if config.capture.is_some() { 2 } else { 1 };
     let allowed = usize::try_from(files.saturating_sub(own) / per_connection).unwrap_or(usize::MAX).max(1);
     if config.max_connections > allowed {

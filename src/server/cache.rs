@@ -2,8 +2,9 @@
 //!
 //! Bounds: configuration of at most [`MAX_HEADERS`] tags and [`MAX_HEADER_BYTES`]; a GOP of at most the bytes given
 //! and [`MAX_GOP_TIME`]. A GOP that passes its bounds is dropped whole, because part of one shows nothing; the next
-//! keyframe starts over. A stream without keyframes (audio only) never starts one. Bodies are shared with the live tags;
-//! chunks are built again for the first late joiner, and shared by all of that group of pictures.
+//! keyframe starts over. A stream without keyframes (audio only) never starts one. Tags are shared with the live players,
+//! whose chunks are pieces of their own (`room`); the first late joiner has its tags chunked one by one, and the others
+//! share those up to the next keyframe.
 
 use super::shared_tag::SharedTag;
 use crate::{
@@ -118,6 +119,8 @@ impl Tracks {
 #[derive(Debug)]
 pub(super) struct Gop {
     tags: Vec<Arc<SharedTag>>,
+    /// Of the first tag, which has long left the processor's caches.
+    start: Timestamp,
     bytes: usize,
     max_bytes: usize,
 }
@@ -125,7 +128,7 @@ pub(super) struct Gop {
 impl Gop {
     /// Empty; `max_bytes` of 0 keeps it so.
     pub(super) fn new(max_bytes: usize) -> Gop {
-        Gop { tags: Vec::new(), bytes: 0, max_bytes }
+        Gop { tags: Vec::new(), start: Timestamp::default(), bytes: 0, max_bytes }
     }
 
     /// The tags, oldest first; the first one is a keyframe.
@@ -140,27 +143,25 @@ impl Gop {
     }
 
     /// Adds a tag, unless it is of no use to a late joiner.
-    pub(super) fn push(&mut self, tag: &Arc<SharedTag>) {
+    pub(super) fn push(&mut self, tag: Arc<SharedTag>) {
         // Of several tracks whose keyframes share a timestamp, the first starts the GOP and the others join it.
-        let is_start = tag.role() == TagRole::Keyframe
-            && self.tags.first().is_none_or(|first| first.tag().timestamp != tag.tag().timestamp);
-        if is_start {
+        let time = tag.tag().timestamp;
+        if tag.role() == TagRole::Keyframe && (self.tags.is_empty() || self.start != time) {
             self.tags.clear();
             self.bytes = 0;
+            self.start = time;
         } else if self.tags.is_empty() || !(tag.is_frame() || tag.role() == TagRole::Data) {
             return;
         }
         self.bytes += tag.tag().body.len() + TAG_OVERHEAD;
-        let first = self.tags.first().unwrap_or(tag).tag().timestamp;
-        let span = tag.tag().timestamp.wrapping_sub(first);
+        let span = time.wrapping_sub(self.start);
         // A step back in time (unsigned: a huge span) is common by some milliseconds and no reason to drop.
-        let is_too_long = tag.tag().timestamp.is_after(first) && u128::from(span) > MAX_GOP_TIME.as_millis();
+        let is_too_long = time.is_after(self.start) && u128::from(span) > MAX_GOP_TIME.as_millis();
         if self.bytes > self.max_bytes || is_too_long {
             self.clear();
             return;
         }
-        // Of its own, without the chunks that the live players share: they would double what the cache holds.
-        self.tags.push(Arc::new(tag.at(tag.tag().timestamp)));
+        self.tags.push(tag);
     }
 }
 
@@ -219,36 +220,25 @@ mod tests {
     #[test]
     fn a_gop_starts_with_a_keyframe_and_ends_with_the_next() {
         let mut gop = Gop::new(1 << 20);
-        gop.push(&shared(audio(0)));
-        gop.push(&shared(video(1, vec![0x27, 1, 0, 0, 0, 1])));
+        gop.push(shared(audio(0)));
+        gop.push(shared(video(1, vec![0x27, 1, 0, 0, 0, 1])));
         assert!(gop.tags().is_empty());
         for tag in [keyframe(10), audio(11), video(50, vec![0x27, 1, 0, 0, 0, 1]), data(51)] {
-            gop.push(&shared(tag));
+            gop.push(shared(tag));
         }
         assert_eq!(gop.tags().len(), 4);
-        gop.push(&shared(keyframe(90)));
+        gop.push(shared(keyframe(90)));
         assert_eq!(gop.tags().len(), 1);
-    }
-
-    #[test]
-    fn what_live_players_were_sent_is_not_kept_beside_the_bodies() {
-        let mut gop = Gop::new(1 << 20);
-        let live = shared(keyframe(0));
-        live.encoded();
-        gop.push(&live);
-        let cached = &gop.tags()[0];
-        assert!(live.is_encoded() && !cached.is_encoded());
-        assert_eq!(cached.tag().body.as_ptr(), live.tag().body.as_ptr());
     }
 
     #[test]
     fn command_frames_and_silence_are_not_cached() {
         let mut gop = Gop::new(1 << 20);
-        gop.push(&shared(keyframe(0)));
-        gop.push(&shared(video(1, vec![0x57, 0])));
+        gop.push(shared(keyframe(0)));
+        gop.push(shared(video(1, vec![0x57, 0])));
         let mut silence = audio(2);
         silence.body = vec![].into();
-        gop.push(&shared(silence));
+        gop.push(shared(silence));
         assert_eq!(gop.tags().len(), 1);
     }
 
@@ -256,27 +246,27 @@ mod tests {
     fn a_gop_past_its_bytes_is_dropped_whole_until_the_next_keyframe() {
         let one = keyframe(0).body.len() + TAG_OVERHEAD;
         let mut gop = Gop::new(2 * one);
-        gop.push(&shared(keyframe(0)));
-        gop.push(&shared(audio(1)));
+        gop.push(shared(keyframe(0)));
+        gop.push(shared(audio(1)));
         assert_eq!(gop.tags().len(), 2);
-        gop.push(&shared(audio(2)));
-        gop.push(&shared(audio(3)));
+        gop.push(shared(audio(2)));
+        gop.push(shared(audio(3)));
         assert_eq!(gop.tags().len(), 0);
-        gop.push(&shared(keyframe(40)));
+        gop.push(shared(keyframe(40)));
         assert_eq!(gop.tags().len(), 1);
         let mut off = Gop::new(0);
-        off.push(&shared(keyframe(0)));
+        off.push(shared(keyframe(0)));
         assert_eq!(off.tags().len(), 0);
     }
 
     #[test]
     fn a_gop_past_its_time_is_dropped_and_a_small_step_back_is_not() {
         let mut gop = Gop::new(1 << 20);
-        gop.push(&shared(keyframe(100)));
-        gop.push(&shared(audio(90)));
-        gop.push(&shared(audio(30_100)));
+        gop.push(shared(keyframe(100)));
+        gop.push(shared(audio(90)));
+        gop.push(shared(audio(30_100)));
         assert_eq!(gop.tags().len(), 3);
-        gop.push(&shared(audio(30_101)));
+        gop.push(shared(audio(30_101)));
         assert_eq!(gop.tags().len(), 0);
     }
 }

@@ -16,10 +16,11 @@ use super::{
     player::Action,
     port::{ConnectionId, Mailbox, Port},
     registry::{Ending, Publishing},
+    staging::Staged,
 };
 use crate::rtmp::{
     Error, MessageStreamId, MonoTime, SendError, Session,
-    chunk::EncodedTag,
+    chunk::EncodedTags,
     session::{CloseReason, Notice, State},
 };
 use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
@@ -35,8 +36,27 @@ pub(super) const READ_BUFFER: usize = 64 << 10;
 const MAX_SLICES: usize = 64;
 
 /// A connection of a client. Belongs to one thread at a time.
+///
+/// In C's order: what every write to a player needs stands first and together, up to the first part of the session.
+#[repr(C)]
 pub(super) struct Connection {
     socket: TcpStream,
+    /// Nothing can be written until the socket says so.
+    is_blocked: bool,
+    /// Writing has failed; only reading what came before is left.
+    is_broken: bool,
+    /// The socket may hold bytes; edge-triggered readiness has to be remembered.
+    may_read: bool,
+    /// The peer closed or reset: a short read does not mean that nothing follows.
+    is_hung_up: bool,
+    /// It waits for its next turn: [`super::sockets::Sockets`].
+    pub(super) is_in_line: bool,
+    /// We have shut our side down.
+    is_shut: bool,
+    is_over: bool,
+    /// Output has waited since then without a byte being taken.
+    stalled_since: Option<MonoTime>,
+    recorder: Option<Recorder>,
     pub(super) session: Session,
     /// Where others leave word for this connection, and its identity.
     pub(super) mailbox: Arc<Mailbox>,
@@ -50,26 +70,10 @@ pub(super) struct Connection {
     pub(super) seats: Vec<(MessageStreamId, u32)>,
     /// Read, not taken by the session yet.
     leftover: Vec<u8>,
-    /// The socket may hold bytes; edge-triggered readiness has to be remembered.
-    may_read: bool,
-    /// The peer closed or reset: a short read does not mean that nothing follows.
-    is_hung_up: bool,
-    /// It waits for its next turn: [`super::sockets::Sockets`].
-    pub(super) is_in_line: bool,
-    /// Nothing can be written until the socket says so.
-    is_blocked: bool,
-    /// Writing has failed; only reading what came before is left.
-    is_broken: bool,
-    /// We have shut our side down.
-    is_shut: bool,
-    is_over: bool,
-    /// Output has waited since then without a byte being taken.
-    stalled_since: Option<MonoTime>,
     /// [`super::Config::stall_timeout`]
     stall_timeout: Duration,
     opened: MonoTime,
     end: Option<End>,
-    recorder: Option<Recorder>,
 }
 
 /// What a message stream does.
@@ -216,7 +220,26 @@ impl Connection {
 
     /// Writes what is queued, as far as the socket takes it.
     pub(super) fn flush(&mut self, now: MonoTime) {
+        self.flush_staged(now, None);
+    }
+
+    /// The same; what is staged goes without being copied.
+    pub(super) fn flush_staged(&mut self, now: MonoTime, mut staged: Option<&Staged<'_>>) {
+        // A capture needs to see what leaves.
+        staged.take_if(|_| self.recorder.is_some());
         while !self.is_blocked && !self.is_broken && self.session.output_len() > 0 {
+            if let Some(sent) = staged.and_then(|staged| self.send_staged(staged)) {
+                match sent {
+                    Ok(written) => {
+                        self.session.advance_output(written);
+                        self.stalled_since = None;
+                    }
+                    Err(error) if error.kind() == IoErrorKind::WouldBlock => self.is_blocked = true,
+                    // A plain write shows what is wrong, if it is the socket.
+                    Err(_) => staged = None,
+                }
+                continue;
+            }
             let mut slices: [&[u8]; MAX_SLICES] = [&[]; MAX_SLICES];
             let filled = self.session.output(&mut slices);
             let queued: usize = slices[..filled].iter().map(|slice| slice.len()).sum();
@@ -253,6 +276,13 @@ impl Connection {
             // Fails if the peer is gone already, which the next read tells.
             let _ = self.socket.shutdown(std::net::Shutdown::Write);
         }
+    }
+
+    /// `None` if something else comes first.
+    fn send_staged(&self, staged: &Staged<'_>) -> Option<io::Result<usize>> {
+        let mut first: [&[u8]; 1] = [&[]];
+        self.session.output(&mut first);
+        staged.send(&self.socket, first[0])
     }
 
     /// There is something to read or to take although no event will say so.
@@ -306,9 +336,9 @@ impl Connection {
         }
     }
 
-    /// Queues a tag for a player.
-    pub(super) fn offer(&mut self, stream: MessageStreamId, tag: &EncodedTag) -> Result<(), SendError> {
-        self.session.send_encoded(stream, tag)
+    /// Queues tags for a player.
+    pub(super) fn offer(&mut self, stream: MessageStreamId, tags: &EncodedTags) -> Result<(), SendError> {
+        self.session.send_encoded(stream, tags)
     }
 
     /// Tells a player about its stream.

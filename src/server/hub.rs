@@ -188,7 +188,7 @@ impl Hub {
         if is_new {
             state.epoch += 1;
             state.timeline = Timeline::default();
-            state.announce(Step::Started);
+            state.announce(|| Step::Started);
         } else {
             state.timeline.change_publisher();
         }
@@ -218,10 +218,10 @@ impl Hub {
         if state.headers.update(&tag) == Update::NewSequence {
             state.gop.clear();
         }
-        state.gop.push(&tag);
         if tag.role() != TagRole::ClearMetadata {
-            state.announce(Step::Tag(tag));
+            state.announce(|| Step::Tag(tag.clone(), now));
         }
+        state.gop.push(tag);
     }
 
     /// The publisher ended properly: players are told at once.
@@ -301,14 +301,14 @@ impl Start {
 
 impl State {
     /// Offers a step to every thread that listens.
-    fn announce(&mut self, what: Step) {
+    fn announce(&mut self, what: impl Fn() -> Step) {
         self.steps += 1;
         let step = self.steps;
         for outlet in &mut self.outlets {
             if outlet.has_gap {
                 continue;
             }
-            outlet.has_gap = !outlet.port.offer(Feed { slot: outlet.slot, step, what: what.clone() });
+            outlet.has_gap = !outlet.port.offer(Feed { slot: outlet.slot, step, what: what() });
         }
     }
 
@@ -318,7 +318,7 @@ impl State {
         self.gop.clear();
         self.last_video = None;
         self.last_keyframe = None;
-        self.announce(Step::Ended);
+        self.announce(|| Step::Ended);
     }
 
     fn outlet(&mut self, port: &Arc<FeedPort>, slot: Slot) -> Option<&mut Outlet> {

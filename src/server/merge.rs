@@ -25,8 +25,8 @@ impl Merge {
     /// How long a step may wait before it is written. Starts and ends of streams never do.
     pub(super) fn patience(self, step: &Step) -> Duration {
         match (self, step) {
-            (Merge::Gather(wait), Step::Tag(_)) => wait,
-            (Merge::AudioWithVideo, Step::Tag(tag)) if tag.tag().kind != TagKind::Video => AUDIO_WAIT,
+            (Merge::Gather(wait), Step::Tag(..)) => wait,
+            (Merge::AudioWithVideo, Step::Tag(tag, _)) if tag.tag().kind != TagKind::Video => AUDIO_WAIT,
             _ => Duration::ZERO,
         }
     }

@@ -9,11 +9,11 @@
 //!
 //! A connection belongs to one thread at a time and moves as a whole when `play` is accepted. Threads share the
 //! [`registry`] of streams, whose hubs are locked for microseconds per tag, and reach each other through channels
-//! and wakers ([`port`]). Every thread is joined by [`Server::stop`].
+//! and wakers ([`port`]). [`Server::stop`] joins every thread; one that hangs in a write to a dead disk is left behind.
 //!
 //! Life of a tag: socket -> the thread's read buffer -> message body (the one copy) -> hub, which keeps it for late
-//! joiners and sends it once to each thread that has players of the stream -> chunks, built once -> shared slices in
-//! every player's output -> `writev`.
+//! joiners and sends it once to each thread that has players of the stream -> gathered with others and chunked as one
+//! piece per thread -> shared by every player's output -> `sendfile` or `write`.
 
 mod cache;
 mod capture;
@@ -33,8 +33,10 @@ mod port;
 mod reactor;
 mod registry;
 mod requests;
+mod room;
 mod shared_tag;
 mod sockets;
+mod staging;
 pub mod stats;
 mod subscriber;
 #[cfg(test)]
@@ -90,7 +92,7 @@ pub const STOP_GRACE: Duration = Duration::from_secs(1);
 /// tries again after a second, and 2000 players that come at once are nothing rare.
 const BACKLOG: i32 = 4096;
 
-/// What a server does. The flags of the program, one to one.
+/// What a server does: the flags of the program, and what has no flag.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// `--listen`: at least one. Port 0 picks a free one, see [`Server::addresses`].
@@ -130,7 +132,7 @@ impl Default for Config {
             publish_from: Networks::default(),
             takeover: Takeover::default(),
             resume_window: Duration::from_secs(10),
-            subscriber_threads: (4 * cores).max(8),
+            subscriber_threads: cores,
             merge: Merge::default(),
             gop_cache: 8 << 20,
             max_connections: 10_000,

@@ -1,29 +1,14 @@
-//! Players of one stream on one thread: which tag goes to whom, and what a slow player loses.
+//! One player of a room: what it wants, and what it loses when it is slow.
 //!
 //! A slow player loses whole groups of pictures, never parts: from the tag that passes its queue limit up to the
 //! first keyframe after half of the queue is written (any frame, if the stream has no video or no keyframes).
-//! Configuration that changed meanwhile is sent first. A queue that was only held back to be gathered is written before
-//! anything is lost.
-//! The common case, everything flows, is one comparison and one shared slice per player and tag.
+//! Configuration that changed meanwhile is sent first.
 
-use super::{
-    cache::Headers,
-    connection::Connection,
-    hub::{MAX_KEYFRAME_WAIT, Snapshot, VIDEO_GONE_AFTER},
-    port::{Slot, Step},
-    registry::HubHandle,
-    shared_tag::SharedTag,
-    sockets::Sockets,
-    stats::{Stats, Throttle},
-};
+use super::{connection::Connection, registry::HubHandle, shared_tag::SharedTag, stats::Throttle};
 use crate::{
     flv::{TagKind, TagRole},
-    rtmp::{
-        MessageStreamId, MonoTime, SendError,
-        session::{CloseReason, Notice, Wanted},
-    },
+    rtmp::{MessageStreamId, MonoTime, session::Wanted},
 };
-use alloc::{sync::Arc, vec::Vec};
 use core::time::Duration;
 
 /// What a thread has to do about a connection's playing.
@@ -42,37 +27,18 @@ pub(super) enum Action {
     ReceiveVideo { stream: MessageStreamId, wanted: bool },
 }
 
-/// One stream on one thread, with its players.
-pub(super) struct Room {
-    pub(super) hub: HubHandle,
-    pub(super) slot: Slot,
-    pub(super) players: Vec<Player>,
-    /// When what is queued must be written.
-    pub(super) due: Option<MonoTime>,
-    /// Up to here everything is covered; steps behind it are still in the channel.
-    step: u64,
-    epoch: u64,
-    is_live: bool,
-    /// As of the last step, which may be behind the hub.
-    headers: Headers,
-    /// Counts changes of the headers.
-    version: u32,
-    last_video: Option<MonoTime>,
-    last_keyframe: Option<MonoTime>,
-}
-
 /// A message stream that plays.
 pub(super) struct Player {
     /// Index of its connection.
     pub(super) index: usize,
     pub(super) stream: MessageStreamId,
     /// It has everything up to this step.
-    since: u64,
+    pub(super) since: u64,
     flow: Flow,
     wants_audio: bool,
     video: Video,
     /// Version of the headers that it has.
-    version: u32,
+    pub(super) version: u32,
     slow: Slow,
 }
 
@@ -104,15 +70,6 @@ struct Slow {
     warnings: Throttle,
 }
 
-/// What the players of a room need from their thread.
-pub(super) struct Floor<'a> {
-    pub(super) rules: Rules,
-    pub(super) sockets: &'a mut Sockets,
-    pub(super) stats: &'a Stats,
-    /// Connections to close, added to.
-    pub(super) closing: &'a mut Vec<(usize, CloseReason)>,
-}
-
 /// What decides about slow players.
 #[derive(Clone, Copy)]
 pub(super) struct Rules {
@@ -123,225 +80,16 @@ pub(super) struct Rules {
     pub(super) stall_timeout: Duration,
 }
 
-impl Room {
-    /// Without players.
-    pub(super) fn new(now: MonoTime, hub: HubHandle, slot: Slot, snapshot: &Snapshot) -> Room {
-        let mut room = Room {
-            hub,
-            slot,
-            players: Vec::new(),
-            due: None,
-            step: 0,
-            epoch: 0,
-            is_live: false,
-            headers: Headers::default(),
-            version: 0,
-            last_video: None,
-            last_keyframe: None,
-        };
-        room.adopt(now, snapshot);
-        room
-    }
-
-    /// Adds a player and sends it what a late joiner needs.
-    pub(super) fn join(
-        &mut self,
-        floor: &mut Floor<'_>,
-        index: usize,
-        stream: MessageStreamId,
-        wanted: Wanted,
-        snapshot: &Snapshot,
-    ) {
-        let Some(connection) = floor.sockets.get_mut(index) else { return };
-        let has_keyframes = is_recent(snapshot.last_keyframe, floor.rules.now, MAX_KEYFRAME_WAIT);
-        let must_wait = snapshot.has_video && has_keyframes && snapshot.gop.is_empty() && wanted.video;
-        let mut player = Player::new(index, stream, wanted, snapshot.step, self.version);
-        if must_wait {
-            player.flow = Flow::Waiting;
-        }
-        for tag in snapshot.headers.iter().chain(&snapshot.gop) {
-            if !player.wants(tag.tag().kind) {
-                continue;
-            }
-            if offer(connection, stream, tag, floor.rules.now) == Err(SendError::WouldExceed) {
-                player.fall_behind(floor.rules.now);
-                break;
-            }
-        }
-        self.players.push(player);
-    }
-
-    /// Removes a player; returns what it wanted.
-    pub(super) fn leave(&mut self, index: usize, stream: MessageStreamId) -> Option<Wanted> {
-        let at = self.players.iter().position(|player| player.index == index && player.stream == stream)?;
-        Some(self.players.swap_remove(at).wanted())
-    }
-
-    /// The next step of the stream.
-    pub(super) fn step(&mut self, floor: &mut Floor<'_>, step: u64, what: &Step) {
-        // Known from a snapshot already.
-        if step <= self.step {
-            return;
-        }
-        self.step = step;
-        match what {
-            Step::Tag(tag) => self.tag(floor, tag),
-            Step::Started => {
-                self.epoch += 1;
-                self.set_live(floor, true);
-            }
-            Step::Ended => self.set_live(floor, false),
-        }
-    }
-
-    /// The state after steps were skipped: players lose up to the next keyframe.
-    pub(super) fn resync(&mut self, floor: &mut Floor<'_>, snapshot: &Snapshot) {
-        self.step = snapshot.step;
-        if self.is_live && (!snapshot.is_live || snapshot.epoch != self.epoch) {
-            self.set_live(floor, false);
-        }
-        if snapshot.is_live && !self.is_live {
-            self.set_live(floor, true);
-        }
-        self.adopt(floor.rules.now, snapshot);
-        self.version += 1;
-        for player in &mut self.players {
-            // Not slow: its thread was.
-            if player.since < snapshot.step && player.flow == Flow::On {
-                player.flow = Flow::Waiting;
-            }
-        }
-    }
-
-    /// The player on that message stream of that connection.
-    pub(super) fn player(&mut self, index: usize, stream: MessageStreamId) -> Option<&mut Player> {
-        self.players.iter_mut().find(|player| player.index == index && player.stream == stream)
-    }
-
-    fn adopt(&mut self, now: MonoTime, snapshot: &Snapshot) {
-        self.step = snapshot.step;
-        self.epoch = snapshot.epoch;
-        self.is_live = snapshot.is_live;
-        self.headers = snapshot.headers.clone();
-        self.last_video = snapshot.has_video.then_some(now);
-        self.last_keyframe = snapshot.last_keyframe;
-    }
-
-    fn tag(&mut self, floor: &mut Floor<'_>, tag: &Arc<SharedTag>) {
-        let rules = floor.rules;
-        let is_configuration = tag.is_configuration();
-        if is_configuration {
-            self.headers.update(tag);
-            self.version += 1;
-        } else if tag.tag().kind == TagKind::Video && tag.is_frame() {
-            self.last_video = Some(rules.now);
-            if tag.role() == TagRole::Keyframe {
-                self.last_keyframe = Some(rules.now);
-            }
-        }
-        let media = Media {
-            has_video: is_recent(self.last_video, rules.now, VIDEO_GONE_AFTER),
-            has_keyframes: is_recent(self.last_keyframe, rules.now, MAX_KEYFRAME_WAIT),
-        };
-        for player in &mut self.players {
-            if self.step <= player.since {
-                continue;
-            }
-            let Some(connection) = floor.sockets.get_mut(player.index) else { continue };
-            if !player.is_plain() {
-                let admitted = player.admit(tag, connection.session.output_len(), media, rules);
-                if admitted == Admission::Resume && player.version != self.version {
-                    let mut headers = self.headers.iter();
-                    if headers.any(|header| offer(connection, player.stream, header, rules.now).is_err()) {
-                        player.fall_behind(floor.rules.now);
-                        continue;
-                    }
-                    player.version = self.version;
-                }
-                match admitted {
-                    Admission::No => continue,
-                    Admission::Dropped => {
-                        floor.stats.dropped_tags.add(1);
-                        player.report(connection, &self.hub, rules);
-                        continue;
-                    }
-                    Admission::TooSlow => {
-                        floor.closing.push((player.index, CloseReason::TooSlow));
-                        continue;
-                    }
-                    Admission::Yes => {}
-                    Admission::Resume => player.resumed(connection, &self.hub),
-                }
-            }
-            match offer(connection, player.stream, tag, rules.now) {
-                Ok(()) if is_configuration => player.version = self.version,
-                Ok(()) => {}
-                Err(SendError::WouldExceed) => {
-                    floor.stats.dropped_tags.add(1);
-                    player.fall_behind(floor.rules.now);
-                    player.report(connection, &self.hub, rules);
-                }
-                // It closes; its thread removes it in the same turn.
-                Err(SendError::NotOpen) => {}
-            }
-        }
-    }
-
-    fn set_live(&mut self, floor: &mut Floor<'_>, is_live: bool) {
-        self.is_live = is_live;
-        self.headers = Headers::default();
-        self.version += 1;
-        self.last_video = None;
-        self.last_keyframe = None;
-        for player in &mut self.players {
-            if self.step <= player.since {
-                continue;
-            }
-            if player.flow == Flow::Waiting {
-                player.flow = Flow::On;
-            }
-            let notice = if is_live { Notice::Published } else { Notice::Unpublished };
-            let Some(connection) = floor.sockets.get_mut(player.index) else { continue };
-            // A publisher that comes and goes must not fill the queue of a player that reads nothing.
-            if connection.session.output_len() > floor.rules.max_queue {
-                floor.closing.push((player.index, CloseReason::TooSlow));
-            } else {
-                connection.notify(player.stream, notice);
-            }
-        }
-    }
-}
-
-/// Queues a tag. What waits is written first if there is no room: it may wait only to be gathered.
-fn offer(
-    connection: &mut Connection,
-    stream: MessageStreamId,
-    tag: &SharedTag,
-    now: MonoTime,
-) -> Result<(), SendError> {
-    match connection.offer(stream, tag.encoded()) {
-        Err(SendError::WouldExceed) => {
-            connection.flush(now);
-            connection.offer(stream, tag.encoded())
-        }
-        result => result,
-    }
-}
-
-fn is_recent(at: Option<MonoTime>, now: MonoTime, span: Duration) -> bool {
-    at.is_some_and(|at| now.since(at) < span)
-}
-
 /// What a stream has had lately.
 #[derive(Clone, Copy)]
-struct Media {
-    has_video: bool,
-    has_keyframes: bool,
+pub(super) struct Media {
+    pub(super) has_video: bool,
+    pub(super) has_keyframes: bool,
 }
 
-/// Whether a tag goes to a player that does not simply get everything.
+/// Whether a tag goes to a player.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Admission {
+pub(super) enum Admission {
     No,
     Yes,
     /// Yes, and it is the first after a pause or a loss.
@@ -354,7 +102,13 @@ enum Admission {
 
 impl Player {
     /// One that has everything up to the step `since` and the headers of `version`.
-    fn new(index: usize, stream: MessageStreamId, wanted: Wanted, since: u64, version: u32) -> Player {
+    pub(super) fn new(
+        index: usize,
+        stream: MessageStreamId,
+        wanted: Wanted,
+        since: u64,
+        version: u32,
+    ) -> Player {
         Player {
             index,
             stream,
@@ -387,12 +141,26 @@ impl Player {
         };
     }
 
+    /// Whatever comes next is of no use before a keyframe, for no fault of the player.
+    pub(super) fn await_keyframe(&mut self) {
+        if self.flow == Flow::On {
+            self.flow = Flow::Waiting;
+        }
+    }
+
+    /// A stream starts or ends: there is no keyframe to wait for any more.
+    pub(super) fn start_over(&mut self) {
+        if self.flow == Flow::Waiting {
+            self.flow = Flow::On;
+        }
+    }
+
     /// As receiveAudio and receiveVideo have it.
-    fn wanted(&self) -> Wanted {
+    pub(super) fn wanted(&self) -> Wanted {
         Wanted { audio: self.wants_audio, video: self.video != Video::Off }
     }
 
-    fn wants(&self, kind: TagKind) -> bool {
+    pub(super) fn wants(&self, kind: TagKind) -> bool {
         match kind {
             TagKind::Audio => self.wants_audio,
             TagKind::Video => self.video != Video::Off,
@@ -400,12 +168,13 @@ impl Player {
         }
     }
 
-    fn is_plain(&self) -> bool {
-        self.flow == Flow::On && self.wants_audio && self.video == Video::On
+    /// Whether it gets everything from that step on, as long as there is room for it.
+    pub(super) fn takes_all_from(&self, step: u64) -> bool {
+        self.since < step && self.flow == Flow::On && self.wants_audio && self.video == Video::On
     }
 
     /// What to do with a tag while `queued` bytes wait.
-    fn admit(&mut self, tag: &SharedTag, queued: usize, media: Media, rules: Rules) -> Admission {
+    pub(super) fn admit(&mut self, tag: &SharedTag, queued: usize, media: Media, rules: Rules) -> Admission {
         let kind = tag.tag().kind;
         let is_keyframe = tag.role() == TagRole::Keyframe;
         if !self.wants(kind) {
@@ -447,13 +216,13 @@ impl Player {
         admission
     }
 
-    fn fall_behind(&mut self, now: MonoTime) {
+    pub(super) fn fall_behind(&mut self, now: MonoTime) {
         self.flow = Flow::Behind;
         self.slow.since = now;
     }
 
     /// Counts a lost tag and says so once a second.
-    fn report(&mut self, connection: &Connection, hub: &HubHandle, rules: Rules) {
+    pub(super) fn report(&mut self, connection: &Connection, hub: &HubHandle, rules: Rules) {
         self.slow.dropped += 1;
         let Some(count) = self.slow.warnings.count(rules.now, 1) else { return };
         log::warn!(
@@ -466,7 +235,7 @@ impl Player {
         );
     }
 
-    fn resumed(&mut self, connection: &Connection, hub: &HubHandle) {
+    pub(super) fn resumed(&mut self, connection: &Connection, hub: &HubHandle) {
         let dropped = core::mem::take(&mut self.slow.dropped);
         if dropped > 0 {
             log::info!("{} goes on with {} after {dropped} dropped tags", connection.id(), hub.path());
@@ -478,6 +247,7 @@ impl Player {
 mod tests {
     use super::*;
     use crate::server::testing::{audio, inter_frame, keyframe, shared};
+    use alloc::vec::Vec;
 
     const RULES: Rules = Rules { now: MonoTime(0), max_queue: 1000, stall_timeout: Duration::from_secs(30) };
     const VIDEO: Media = Media { has_video: true, has_keyframes: true };

@@ -109,8 +109,8 @@ pub(super) struct Feed {
 /// What happens in a stream.
 #[derive(Clone, Debug)]
 pub(super) enum Step {
-    /// A tag.
-    Tag(Arc<SharedTag>),
+    /// A tag, and when it came.
+    Tag(Arc<SharedTag>, MonoTime),
     /// Somebody publishes. Not sent when a publisher replaces or resumes another.
     Started,
     /// Nobody publishes any more.
@@ -120,7 +120,7 @@ pub(super) enum Step {
 impl Feed {
     fn len(&self) -> usize {
         match &self.what {
-            Step::Tag(tag) => tag.tag().body.len(),
+            Step::Tag(tag, _) => tag.tag().body.len(),
             _ => 0,
         }
     }
@@ -276,7 +276,7 @@ mod tests {
         let tag = |bytes: usize| Feed {
             slot: Slot { index: 0, generation: 0 },
             step: 1,
-            what: Step::Tag(shared(video(0, vec![0x27; bytes]))),
+            what: Step::Tag(shared(video(0, vec![0x27; bytes])), MonoTime::default()),
         };
         assert!(port.offer(tag(FEED_BYTES + 1)) && !port.offer(tag(1)) && port.take_gaps());
         port.taken(&feeds.try_recv().unwrap());
@@ -291,7 +291,7 @@ mod tests {
         let (port, feeds) = feed_port(4);
         let offer = |tag: Tag| {
             port.fall_asleep(true);
-            let what = Step::Tag(Arc::new(SharedTag::new(tag)));
+            let what = Step::Tag(Arc::new(SharedTag::new(tag)), MonoTime::default());
             assert!(port.offer(Feed { slot: Slot { index: 0, generation: 0 }, step: 1, what }));
             !port.port().asleep.load(Ordering::SeqCst)
         };

@@ -176,6 +176,10 @@ fn refusal(why: &RejectReason) -> &'static str {
         RejectReason::NotAllowed(_) => "not from this address (--publish-from)",
         RejectReason::NameTaken => "somebody else publishes there (--takeover)",
         RejectReason::InvalidName(_) => "not a stream name",
-        _ => "no room for another stream",
+        RejectReason::NoSuchApp => "no such application",
+        RejectReason::NotFound => "nothing to play there",
+        RejectReason::InvalidTime(_) => "a seek past the end",
+        RejectReason::NotSeekable => "not seekable",
+        RejectReason::Failed(_) => "no room for another stream",
     }
 }

@@ -3,7 +3,7 @@
 use super::SEND_CHUNK_SIZE;
 use crate::{
     flv::{Tag, TagKind, TagRole},
-    rtmp::{MessageStreamId, Timestamp, chunk::EncodedTag},
+    rtmp::{MessageStreamId, Timestamp, chunk::EncodedTags},
 };
 use std::sync::OnceLock;
 
@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 pub(super) struct SharedTag {
     tag: Tag,
     role: TagRole,
-    rtmp: OnceLock<EncodedTag>,
+    rtmp: OnceLock<EncodedTags>,
 }
 
 impl SharedTag {
@@ -32,15 +32,10 @@ impl SharedTag {
         self.role
     }
 
-    /// As chunks for the message stream id and chunk size that nearly every player has; built on first use.
-    pub(super) fn encoded(&self) -> &EncodedTag {
-        self.rtmp.get_or_init(|| EncodedTag::new(&self.tag, PLAYER_STREAM, SEND_CHUNK_SIZE))
-    }
-
-    /// Whether chunks are held beside the tag.
-    #[cfg(test)]
-    pub(super) fn is_encoded(&self) -> bool {
-        self.rtmp.get().is_some()
+    /// As chunks for the message stream id and chunk size that nearly every player has; built on first use, and
+    /// held as long as the tag.
+    pub(super) fn encoded(&self) -> &EncodedTags {
+        self.rtmp.get_or_init(|| encode_all([self]))
     }
 
     /// A picture that needs earlier ones.
@@ -69,6 +64,12 @@ impl SharedTag {
         let tag = Tag { timestamp, ..self.tag.clone() };
         SharedTag { tag, role: self.role, rtmp: OnceLock::new() }
     }
+}
+
+/// Tags as one piece of chunks for the same players, which is not held.
+pub(super) fn encode_all<'a>(tags: impl IntoIterator<Item = &'a SharedTag>) -> EncodedTags {
+    let tags = tags.into_iter().map(|tag| tag.tag.clone()).collect();
+    EncodedTags::new(tags, PLAYER_STREAM, SEND_CHUNK_SIZE)
 }
 
 /// The message stream id of a player's first (and with every real player only) stream.

@@ -134,13 +134,8 @@ impl Sockets {
 
     /// Writes for a connection and enters its deadline. Returns the connection if it is over.
     pub(super) fn settle(&mut self, now: MonoTime, index: usize) -> Option<Owned> {
-        self.get_mut(index)?.flush(now);
-        self.settle_unwritten(index)
-    }
-
-    /// The same without writing: what is queued is held back on purpose.
-    pub(super) fn settle_unwritten(&mut self, index: usize) -> Option<Owned> {
         let connection = self.connections.get_mut(index)?.as_mut()?;
+        connection.flush(now);
         if connection.is_over() {
             return self.remove(index);
         }

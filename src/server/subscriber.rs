@@ -11,16 +11,18 @@ use super::{
     STOP_GRACE, Shared,
     connection::{Context, Owned},
     owner::Owner,
-    player::{Action, Floor, Room, Rules},
+    player::{Action, Player, Rules},
     pool::Pool,
-    port::{Control, Feed, FeedPort, Port, Slot},
+    port::{Control, Feed, FeedPort, Port, Slot, Step},
     registry::HubHandle,
+    room::{Floor, Room},
     sockets::{Ready, Sockets},
+    staging::Staging,
     stats::Throttle,
 };
 use crate::rtmp::{
     MessageStreamId, MonoTime,
-    session::{CloseReason, State, Wanted},
+    session::{CloseReason, Wanted},
 };
 use alloc::{sync::Arc, vec::Vec};
 use crossbeam_channel::{Receiver, bounded, unbounded};
@@ -46,6 +48,8 @@ pub(super) struct Subscriber {
     generation: u32,
     actions: Vec<Action>,
     closing: Vec<(usize, CloseReason)>,
+    troubled: Vec<usize>,
+    staging: Staging,
     gaps: Throttle,
     /// When it last looked into `feeds`, and when it last found something.
     looked_at: MonoTime,
@@ -65,8 +69,10 @@ macro_rules! floor {
                 stall_timeout: $self.shared.stall_timeout,
             },
             sockets: &mut $self.sockets,
+            staging: &mut $self.staging,
             stats: &$self.shared.stats,
             closing: &mut $self.closing,
+            troubled: &mut $self.troubled,
         }
     };
 }
@@ -95,6 +101,8 @@ impl Subscriber {
             generation: 0,
             actions: Vec::new(),
             closing: Vec::new(),
+            troubled: Vec::new(),
+            staging: Staging::default(),
             gaps: Throttle::default(),
             looked_at: MonoTime::default(),
             fed_at: None,
@@ -197,23 +205,10 @@ impl Subscriber {
         let shared = self.shared.clone();
         let mut actions = core::mem::take(&mut self.actions);
         let mut cx = Context { now, shared: &shared, actions: &mut actions };
-        let before = self.sockets.get_mut(index).map(|connection| connection.session.output_len());
         self.sockets.turn(index, &mut cx);
         self.apply(now, index, &mut actions);
         self.actions = actions;
-        // An acknowledgement of the player must not flush the audio that waits for the next picture.
-        let held_back = self.sockets.get_mut(index).is_some_and(|connection| {
-            connection.session.state() == State::Open
-                && !connection.is_troubled()
-                && before == Some(connection.session.output_len())
-        });
-        let over = match held_back {
-            true => self.sockets.settle_unwritten(index),
-            false => self.sockets.settle(now, index),
-        };
-        if let Some(connection) = over {
-            self.bury(now, index, connection);
-        }
+        self.settle(now, index);
     }
 
     fn settle(&mut self, now: MonoTime, index: usize) {
@@ -295,7 +290,7 @@ impl Subscriber {
         let Some(place) = self.rooms.get_mut(at as usize) else { return };
         let Some(room) = place else { return };
         room.leave(index, stream);
-        if room.players.is_empty() {
+        if room.is_empty() {
             room.hub.leave(&self.port, room.slot);
             *place = None;
         }
@@ -310,12 +305,7 @@ impl Subscriber {
         room.join(&mut floor!(self, now), index, stream, wanted, &snapshot);
     }
 
-    fn with_player(
-        &mut self,
-        index: usize,
-        stream: MessageStreamId,
-        act: impl FnOnce(&mut super::player::Player),
-    ) {
+    fn with_player(&mut self, index: usize, stream: MessageStreamId, act: impl FnOnce(&mut Player)) {
         let Some(at) = self.seat(index, stream) else { return };
         let room = self.rooms.get_mut(at).and_then(Option::as_mut);
         if let Some(player) = room.and_then(|room| room.player(index, stream)) {
@@ -332,8 +322,6 @@ impl Subscriber {
 
     fn take_feeds(&mut self, now: MonoTime) {
         let has_gaps = self.port.take_gaps();
-        // What came without a wake came after the last look, at the earliest.
-        let came_at = if self.looks_by_itself { self.looked_at } else { now };
         // Not more than were there when it began, so that a fast publisher cannot keep the thread from writing;
         // after a gap that is all of a hub's steps before it.
         for _ in 0..FEEDS {
@@ -344,6 +332,7 @@ impl Subscriber {
                 continue;
             }
             room.step(&mut floor!(self, now), feed.step, &feed.what);
+            let came_at = if let Step::Tag(_, at) = feed.what { at } else { now };
             let due = came_at + self.shared.merge.patience(&feed.what);
             room.due = Some(room.due.map_or(due, |earlier| earlier.min(due)));
             self.fed_at = Some(now);
@@ -363,25 +352,12 @@ impl Subscriber {
 
     /// Writes for the players of every room whose time has come.
     fn write_due(&mut self, now: MonoTime) {
-        let mut troubled = Vec::new();
         for room in self.rooms.iter_mut().flatten() {
-            if room.due.is_none_or(|due| due > now) {
-                continue;
-            }
-            room.due = None;
-            for player in &room.players {
-                let Some(connection) = self.sockets.get_mut(player.index) else { continue };
-                connection.flush(now);
-                if connection.is_troubled() {
-                    troubled.push(player.index);
-                }
-            }
-            // The next time another one is first, so that none is always last.
-            if room.players.len() > 1 {
-                room.players.rotate_left(1);
+            if room.due.is_some_and(|due| due <= now) {
+                room.write(&mut floor!(self, now));
             }
         }
-        for index in troubled {
+        for index in core::mem::take(&mut self.troubled) {
             self.settle(now, index);
         }
     }

@@ -23,6 +23,31 @@ fn what_is_published_is_played_bit_for_bit() {
     assert_eq!(received, sent);
 }
 
+/// Enough of them for a staging file. They read when everything was sent, so that most of it waits meanwhile, in sockets
+/// and in queues.
+#[test]
+fn what_many_get_at_once_is_the_same_for_each() {
+    let gathers = [0, 20].map(|ms| Merge::Gather(Duration::from_millis(ms)));
+    for merge in [Merge::AudioWithVideo, gathers[0], gathers[1]] {
+        let (_server, address) = start(Config { subscriber_threads: 1, merge, ..config() });
+        let (mut publisher, out) = Client::publisher(address, "cam");
+        let mut players: Vec<Client> = (0..20).map(|_| Client::player(address, "cam").0).collect();
+        let mut sent = vec![video_header(1), audio_header()];
+        for number in 0..100 {
+            let make = if number % 10 == 0 { keyframe } else { inter_frame };
+            sent.push(make(40 * number, &vec![number as u8; 9000 + 7 * number as usize]));
+            sent.push(audio(40 * number + 1));
+        }
+        for tags in sent.chunks(10) {
+            publisher.send(out, tags);
+        }
+        for player in &mut players {
+            let received = player.tags_up_to(|tag| tag.timestamp.0 == 40 * 99 + 1);
+            assert_eq!((times(&received), bodies(&received)), (times(&sent), bodies(&sent)), "{merge:?}");
+        }
+    }
+}
+
 #[test]
 fn a_late_joiner_starts_with_metadata_headers_and_the_keyframe() {
     let (_server, address) = start(config());

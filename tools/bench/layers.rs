@@ -10,7 +10,7 @@ use weir::{
     flv::Tag,
     rtmp::{
         Limits, MonoTime,
-        chunk::{DEFAULT_CHUNK_SIZE, EncodedTag, Reader, Writer},
+        chunk::{DEFAULT_CHUNK_SIZE, EncodedTags, Reader, Writer},
         handshake::Handshake,
         output::Output,
     },
@@ -61,7 +61,7 @@ fn encoded_tag(bencher: Bencher<'_, '_>, sort: Sort) {
     let tag = sort.tag();
     bencher
         .counter(BytesCount::new(tag.body.len()))
-        .bench_local(|| EncodedTag::new(black_box(&tag), STREAM, 65_536));
+        .bench_local(|| EncodedTags::new(vec![black_box(&tag).clone()], STREAM, 65_536));
 }
 
 #[divan::bench(args = SORTS)]

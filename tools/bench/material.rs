@@ -68,7 +68,7 @@ pub(crate) fn write(writer: &mut Writer, out: &mut Output, tag: &Tag) {
     writer.write(out, csid_of(tag.kind), STREAM, tag.kind.type_id(), tag.timestamp, &tag.body);
 }
 
-/// Takes all that waits, 16 slices at a time as the server does.
+/// Takes all that waits, 16 slices at a time.
 pub(crate) fn drain(out: &mut Output, mut take: impl FnMut(&[u8])) {
     while !out.is_empty() {
         let mut slices = [&[][..]; 16];

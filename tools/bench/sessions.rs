@@ -12,7 +12,7 @@ use divan::{
 use weir::flv::Tag;
 use weir::rtmp::{
     ClientConfig, MonoTime, ServerConfig, Session,
-    chunk::EncodedTag,
+    chunk::EncodedTags,
     session::{Play, PlayStart, PublishType, Wanted},
 };
 
@@ -62,7 +62,7 @@ fn playing() -> Session {
     pair.server
 }
 
-/// Takes all output, 16 slices at a time as the server does.
+/// Takes all output, 16 slices at a time.
 fn drain(session: &mut Session) {
     loop {
         let mut slices = [&[][..]; 16];
@@ -108,7 +108,7 @@ fn ingest_all(bencher: Bencher<'_, '_>, tags: &[Tag], chunk_size: u32) {
 /// A tag that was chunked once, queued for a player and taken by the socket.
 #[divan::bench(args = SORTS)]
 fn send_encoded(bencher: Bencher<'_, '_>, sort: Sort) {
-    let encoded = EncodedTag::new(&sort.tag(), STREAM, 65_536);
+    let encoded = EncodedTags::new(vec![sort.tag()], STREAM, 65_536);
     let mut session = playing();
     drain(&mut session);
     bencher.counter(ItemsCount::new(1_usize)).bench_local(|| {

@@ -1,7 +1,7 @@
 //! Chunk stream: bytes <-> messages (RTMP 1.0, 5.3).
 //!
 //! [`Reader`] turns the peer's bytes into [`RawMessage`]s, [`Writer`] turns messages into chunks in an
-//! [`Output`](super::output::Output), [`EncodedTag`] is a tag chunked once for all its players.
+//! [`Output`](super::output::Output), [`EncodedTags`] are tags chunked once for all their players.
 //! Not here: what a message means (`message`), and the replies to it (`session`).
 
 use super::{MessageStreamId, Payload, Timestamp};
@@ -65,45 +65,56 @@ pub struct RawMessage {
     pub body: Payload,
 }
 
-/// A tag as RTMP chunks (fmt 0, so that it stands alone), built once and shared by all players.
+/// Tags as RTMP chunks in one piece, built once and shared by all players. Each begins with fmt 0, so that the piece
+/// stands alone.
 #[derive(Clone, Debug)]
-pub struct EncodedTag {
-    pub(crate) tag: Tag,
+pub struct EncodedTags {
+    pub(crate) tags: Vec<Tag>,
     pub(crate) stream: MessageStreamId,
     pub(crate) chunk_size: u32,
     pub(crate) bytes: Payload,
 }
 
-impl EncodedTag {
-    /// Chunks `tag` for players whose message stream id and chunk size are these. The chunk size is taken as
+impl EncodedTags {
+    /// Chunks `tags` for players whose message stream id and chunk size are these. The chunk size is taken as
     /// [`Writer::set_chunk_size`] takes it.
     ///
     /// # Panics
-    /// If the body is longer than the 24 bits of a message length can say, which neither RTMP nor FLV delivers.
-    pub fn new(tag: &Tag, stream: MessageStreamId, chunk_size: u32) -> EncodedTag {
-        let csid = csid_of(tag.kind);
-        let first = ChunkHeader::new(
-            csid,
-            MessageHeader::Fmt0 {
-                timestamp: tag.timestamp.0,
-                length: header::message_length(&tag.body),
-                type_id: tag.kind.type_id(),
-                stream,
-            },
-        );
-        let (head, next) = (first.encode(), first.continuation().encode());
+    /// If a body is longer than the 24 bits of a message length can say, which neither RTMP nor FLV delivers, or all
+    /// of them longer than a [`Payload`] may be.
+    pub fn new(tags: Vec<Tag>, stream: MessageStreamId, chunk_size: u32) -> EncodedTags {
         let chunk_size = chunk_size.clamp(1, MAX_CHUNK_SIZE);
-        let chunks = tag.body.chunks(chunk_size as usize);
-        let continuations = chunks.len().saturating_sub(1);
-        let mut bytes = Vec::with_capacity(head.len() + tag.body.len() + continuations * next.len());
-        bytes.extend_from_slice(&head);
-        for (index, chunk) in chunks.enumerate() {
-            if index > 0 {
-                bytes.extend_from_slice(&next);
-            }
-            bytes.extend_from_slice(chunk);
+        let headers = |tag: &Tag| tag.body.len() / chunk_size as usize * MAX_CONTINUATION + MAX_FIRST;
+        let mut bytes = Vec::with_capacity(tags.iter().map(|tag| tag.body.len() + headers(tag)).sum());
+        for tag in &tags {
+            encode(tag, stream, chunk_size, &mut bytes);
         }
-        EncodedTag { tag: tag.clone(), stream, chunk_size, bytes: bytes.into() }
+        EncodedTags { tags, stream, chunk_size, bytes: bytes.into() }
+    }
+
+    /// The chunks.
+    pub fn bytes(&self) -> &Payload {
+        &self.bytes
+    }
+}
+
+/// Bytes of the longest header that media gets: one of basic header, 11 of fmt 0, 4 of extended timestamp.
+const MAX_FIRST: usize = 16;
+/// The same of a chunk that continues a message.
+const MAX_CONTINUATION: usize = 5;
+
+fn encode(tag: &Tag, stream: MessageStreamId, chunk_size: u32, bytes: &mut Vec<u8>) {
+    let (timestamp, type_id) = (tag.timestamp.0, tag.kind.type_id());
+    let length = header::message_length(&tag.body);
+    let message = MessageHeader::Fmt0 { timestamp, length, type_id, stream };
+    let first = ChunkHeader::new(csid_of(tag.kind), message);
+    bytes.extend_from_slice(&first.encode());
+    let next = first.continuation().encode();
+    for (index, chunk) in tag.body.chunks(chunk_size as usize).enumerate() {
+        if index > 0 {
+            bytes.extend_from_slice(&next);
+        }
+        bytes.extend_from_slice(chunk);
     }
 }
 

@@ -4,7 +4,7 @@
 //! a csid, for another message stream, and when time goes back or jumps; fmt 3 for a new message only behind a
 //! delta, because readers disagree about fmt 3 behind fmt 0. A delta therefore never needs an extended timestamp.
 //! Not here: header layouts (`header`), when to announce a chunk size (`session`), chunks for many players
-//! (`EncodedTag`).
+//! (`EncodedTags`).
 //! State: per csid the last header. Bounds: as many of them as the session uses, see `super::csid`.
 
 use super::{
@@ -107,7 +107,7 @@ impl Writer {
     }
 
     /// Forgets the last header of a csid, so that the next one is fmt 0: for when chunks that this writer did
-    /// not write (`EncodedTag`) went out on it.
+    /// not write (`EncodedTags`) went out on it.
     pub fn forget(&mut self, csid: u32) {
         self.streams.retain(|last| last.csid != csid);
     }

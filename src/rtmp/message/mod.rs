@@ -155,7 +155,9 @@ impl Message {
     pub fn decode(raw: &RawMessage, limits: &Limits) -> Result<Message, DecodeFailure> {
         let mut body = Cursor::new(&raw.body);
         let number = |value: Option<u32>| value.ok_or(DecodeFailure::Ignored(Ignored::TooShort));
-        let tag = |kind| Message::Tag(Tag { kind, timestamp: raw.timestamp, body: raw.body.clone() });
+        if let Some(kind) = media_kind(raw.type_id) {
+            return Ok(Message::Tag(Tag { kind, timestamp: raw.timestamp, body: raw.body.clone() }));
+        }
         Ok(match raw.type_id {
             type_id::SET_CHUNK_SIZE => Message::SetChunkSize(number(body.u32())?),
             type_id::ABORT => Message::Abort(number(body.u32())?),
@@ -166,8 +168,6 @@ impl Message {
                 window: number(body.u32())?,
                 limit: BandwidthLimit::from_wire(body.u8().ok_or(Ignored::TooShort)?),
             },
-            type_id::AUDIO => tag(TagKind::Audio),
-            type_id::VIDEO => tag(TagKind::Video),
             type_id::DATA | type_id::DATA_AMF3 => {
                 Message::Tag(data::to_tag(raw.type_id, raw.timestamp, raw.body.clone())?)
             }
@@ -177,6 +177,15 @@ impl Message {
             type_id::AGGREGATE => Message::Aggregate(Aggregate::new(raw.timestamp, raw.body.clone())),
             _ => return Err(Ignored::UnknownType.into()),
         })
+    }
+}
+
+/// What a message of this type carries, if it is a tag as it stands: audio and video, unlike data.
+pub(crate) const fn media_kind(type_id: u8) -> Option<TagKind> {
+    match type_id {
+        type_id::AUDIO => Some(TagKind::Audio),
+        type_id::VIDEO => Some(TagKind::Video),
+        _ => None,
     }
 }
 

@@ -140,7 +140,10 @@ pub fn fuzz_ops(data: &[u8]) {
             10 => any(request.map(|request| session.reply(request, &[Value::Null]))),
             11 => any(session.notify(stream, Notice::Unpublished)),
             12 => any(session.send_tag(stream, &tag)),
-            13 => any(session.send_encoded(stream, &EncodedTag::new(&tag, MessageStreamId(1), 65_536))),
+            13 => {
+                let tags = EncodedTags::new([tag.clone(), tag].into(), MessageStreamId(1), 65_536);
+                any(session.send_encoded(stream, &tags))
+            }
             14 => session.close(now, CloseReason::Shutdown),
             15 => any(session.create_stream()),
             16 => any(session.publish(stream, "cam", PublishType::Live)),

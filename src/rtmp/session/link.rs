@@ -13,11 +13,11 @@ use crate::{
     flv::Tag,
     rtmp::{
         At, Error, ErrorKind, Limits, MessageStreamId, MonoTime, Payload, SendError, Timer,
-        chunk::{self, EncodedTag, RawMessage, csid, csid_of},
+        chunk::{self, EncodedTags, RawMessage, csid, csid_of},
         handshake::Handshake,
         message::{
-            BandwidthLimit, Command, DecodeFailure, Ignored, Message, UserControl, peer_bandwidth_body,
-            type_id,
+            BandwidthLimit, Command, DecodeFailure, Ignored, Message, UserControl, media_kind,
+            peer_bandwidth_body, type_id,
         },
         output::{Output, Purpose},
     },
@@ -32,27 +32,34 @@ pub(super) enum Incoming {
     HandshakeDone { digest: bool },
     /// A message that the link does not handle itself.
     Message { raw: RawMessage, message: Message },
+    /// Audio or video: nearly all there is.
+    Media { stream: MessageStreamId, type_id: u8, tag: Tag },
     /// A message without effect.
     Ignored { message_type: u8, why: Ignored },
 }
 
+/// In C's order: what every write to a player needs stands first and together. The thread has written to a thousand
+/// others since, so each line of the processor's cache that it touches is a wait.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Link {
+    output: Output,
+    bytes_out: u64,
+    phase: Phase,
+    writer: chunk::Writer,
+    /// The writer knows last headers of media.
+    has_written_media: bool,
+    next_request: u32,
     pub(super) limits: Limits,
     pub(super) timers: Timers,
     /// Time of the last call that brought one.
     pub(super) now: MonoTime,
-    phase: Phase,
-    output: Output,
-    writer: chunk::Writer,
     bytes_in: u64,
-    bytes_out: u64,
     messages_in: u64,
     last_input: MonoTime,
     last_media: MonoTime,
     ours: OurWindow,
     theirs: TheirWindow,
-    next_request: u32,
 }
 
 #[derive(Debug)]
@@ -96,6 +103,7 @@ impl Link {
             phase: Phase::Handshake(Box::new(handshake)),
             output,
             writer: chunk::Writer::new(),
+            has_written_media: false,
             bytes_in: 0,
             bytes_out: 0,
             messages_in: 0,
@@ -239,6 +247,10 @@ impl Link {
     }
 
     fn handle_message(&mut self, raw: RawMessage) -> Result<Option<Incoming>, Error> {
+        if let Some(kind) = media_kind(raw.type_id) {
+            let RawMessage { stream, type_id, timestamp, body, .. } = raw;
+            return Ok(Some(Incoming::Media { stream, type_id, tag: Tag { kind, timestamp, body } }));
+        }
         let ignored = |why| Some(Incoming::Ignored { message_type: raw.type_id, why });
         let message = match Message::decode(&raw, &self.limits) {
             Ok(message) => message,
@@ -385,26 +397,36 @@ impl Link {
         body: &Payload,
     ) -> Result<(), SendError> {
         self.has_room(body.len())?;
-        let (csid, type_id) = (csid_of(tag.kind), tag.kind.type_id());
-        self.writer.write(&mut self.output, csid, stream, type_id, tag.timestamp, body);
+        self.write_media(stream, tag, body);
         Ok(())
+    }
+
+    fn write_media(&mut self, stream: MessageStreamId, tag: &Tag, body: &Payload) {
+        let (csid, type_id) = (csid_of(tag.kind), tag.kind.type_id());
+        self.has_written_media = true;
+        self.writer.write(&mut self.output, csid, stream, type_id, tag.timestamp, body);
     }
 
     pub(super) fn send_encoded(
         &mut self,
         stream: MessageStreamId,
-        encoded: &EncodedTag,
+        encoded: &EncodedTags,
     ) -> Result<(), SendError> {
-        if encoded.stream != stream || encoded.chunk_size != self.writer.chunk_size() {
-            return self.send_tag(stream, &encoded.tag);
-        }
         self.has_room(encoded.bytes.len())?;
-        self.writer.forget(csid_of(encoded.tag.kind));
-        self.output.push_shared(encoded.bytes.clone(), Purpose::Media);
+        if encoded.stream == stream && encoded.chunk_size == self.writer.chunk_size() {
+            if core::mem::take(&mut self.has_written_media) {
+                [csid::AUDIO, csid::VIDEO, csid::DATA].into_iter().for_each(|csid| self.writer.forget(csid));
+            }
+            self.output.push_shared(encoded.bytes.clone(), Purpose::Media);
+        } else {
+            for tag in &encoded.tags {
+                self.write_media(stream, tag, &tag.body);
+            }
+        }
         Ok(())
     }
 
-    /// One message may be larger than the whole limit: it passes when nothing else waits.
+    /// One piece may be larger than the whole limit: it passes when nothing else waits.
     fn has_room(&self, len: usize) -> Result<(), SendError> {
         if self.state() != State::Open {
             return Err(SendError::NotOpen);

@@ -39,7 +39,7 @@ pub use fuzz::{fuzz_bytes, fuzz_ops};
 
 use super::{
     ApiMisuse, Error, ErrorKind, Limits, MessageStreamId, MonoTime, SendError,
-    chunk::EncodedTag,
+    chunk::EncodedTags,
     handshake::Handshake,
     message::{Aggregate, Ignored, Message, type_id},
 };
@@ -131,9 +131,10 @@ pub struct Stats {
 
 /// One RTMP connection; see the module for how to drive it.
 #[derive(Debug)]
+#[repr(C)] // The role is asked, then the link, for every write to a player: see `Link`.
 pub struct Session {
-    link: Link,
     role: Role,
+    link: Link,
     events: VecDeque<Event>,
     /// What is left of an aggregate message; its tags become events one at a time.
     aggregate: Option<(MessageStreamId, Aggregate)>,
@@ -273,14 +274,14 @@ impl Session {
         }
     }
 
-    /// Queues a tag that was chunked once for many players. If stream id or chunk size differ from what it was
-    /// chunked for, it is chunked again for this session.
+    /// Queues tags that were chunked once for many players. If stream id or chunk size differ from what they were
+    /// chunked for, they are chunked again for this session.
     ///
     /// # Errors
-    /// As `send_tag`; `NotOpen` for a client.
-    pub fn send_encoded(&mut self, stream: MessageStreamId, tag: &EncodedTag) -> Result<(), SendError> {
+    /// As `send_tag`, all of them or none; `NotOpen` for a client.
+    pub fn send_encoded(&mut self, stream: MessageStreamId, tags: &EncodedTags) -> Result<(), SendError> {
         match &self.role {
-            Role::Server(server) if server.plays(stream) => self.link.send_encoded(stream, tag),
+            Role::Server(server) if server.plays(stream) => self.link.send_encoded(stream, tags),
             _ => Err(SendError::NotOpen),
         }
     }
@@ -441,6 +442,7 @@ impl Session {
                 self.events.push_back(Event::HandshakeDone { digest });
             }
             Incoming::Ignored { message_type, why } => self.ignore(message_type, why),
+            Incoming::Media { stream, type_id, tag } => self.handle_tag(stream, tag, type_id),
             Incoming::Message { raw, message: Message::Tag(tag) } => {
                 self.handle_tag(raw.stream, tag, raw.type_id);
             }

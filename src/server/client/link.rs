@@ -10,7 +10,6 @@ use alloc::vec::Vec;
 use core::{
     fmt,
     hash::{BuildHasher, Hasher},
-    net::SocketAddr,
     time::Duration,
 };
 use mio::{Interest, Registry, Token, net::TcpStream};
@@ -195,11 +194,6 @@ impl Link {
     pub fn close(&mut self) {
         let now = self.now();
         self.session.close(now, crate::rtmp::session::CloseReason::Done);
-    }
-
-    /// The server.
-    pub fn peer(&self) -> io::Result<SocketAddr> {
-        self.socket.peer_addr()
     }
 
     /// The socket and what was read from it but not taken by the session: for a program that goes on without one.

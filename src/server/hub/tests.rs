@@ -35,7 +35,7 @@ fn told(feeds: &Receiver<Feed>) -> Vec<alloc::string::String> {
     let shown = |feed: Feed| {
         assert_eq!(feed.slot, SLOT);
         match feed.what {
-            Step::Tag(tag) => alloc::format!("{:?} {}", tag.role(), tag.tag().timestamp),
+            Step::Tag(tag, _) => alloc::format!("{:?} {}", tag.role(), tag.tag().timestamp),
             Step::Started => "start".into(),
             Step::Ended => "end".into(),
         }

@@ -70,21 +70,24 @@ fn an_empty_message_is_a_header_alone() {
     let wire = written(&mut Writer::new(), 1, 9, 5, 0);
     assert_eq!(wire, fmt0(6, 5, 0, 9));
     let tag = Tag { kind: TagKind::Video, timestamp: Timestamp(5), body: Payload::default() };
-    assert_eq!(*EncodedTag::new(&tag, STREAM, 128).bytes, wire[..]);
+    assert_eq!(**EncodedTags::new(vec![tag], STREAM, 128).bytes(), wire[..]);
 }
 
 #[test]
-fn an_encoded_tag_is_what_a_fresh_writer_writes() {
+fn encoded_tags_are_what_fresh_writers_write() {
     for kind in [TagKind::Audio, TagKind::Video, TagKind::Data] {
         for timestamp in [0, 0xff_fffe, 0xff_ffff, u32::MAX] {
             for len in [0, 1, 127, 128, 129, 256, 1000] {
                 let tag = Tag { kind, timestamp: Timestamp(timestamp), body: pattern(len).into() };
-                let encoded = EncodedTag::new(&tag, STREAM, 128);
+                let encoded = EncodedTags::new(vec![tag.clone()], STREAM, 128);
                 let mut out = Output::new();
                 let (csid, type_id) = (csid_of(kind), kind.type_id());
                 Writer::new().write(&mut out, csid, STREAM, type_id, tag.timestamp, &tag.body);
                 assert_eq!(*encoded.bytes, out.to_vec()[..]);
-                assert_eq!((encoded.stream, encoded.chunk_size, &encoded.tag), (STREAM, 128, &tag));
+                assert_eq!(
+                    (encoded.stream, encoded.chunk_size, &encoded.tags[..]),
+                    (STREAM, 128, &[tag][..])
+                );
                 let messages = read(&encoded.bytes);
                 assert_eq!(shapes(&messages), [(csid, 1, type_id, timestamp, len)]);
             }
@@ -96,5 +99,5 @@ fn an_encoded_tag_is_what_a_fresh_writer_writes() {
 #[should_panic(expected = "at most 0xffffff bytes")]
 fn a_message_longer_than_its_length_field_is_a_bug_of_the_caller() {
     let tag = Tag { kind: TagKind::Data, timestamp: Timestamp(0), body: vec![0; 0x0100_0000].into() };
-    EncodedTag::new(&tag, STREAM, 65_536);
+    EncodedTags::new(vec![tag], STREAM, 65_536);
 }

@@ -3,7 +3,7 @@
 use super::{super::*, STREAM, Scenario, assert_contains, tag};
 use crate::{
     amf::{Object, Value},
-    rtmp::{SendError, chunk::EncodedTag},
+    rtmp::{SendError, chunk::EncodedTags},
 };
 use alloc::{vec, vec::Vec};
 
@@ -193,7 +193,7 @@ fn an_encoded_tag_fits_any_player() {
     let cases = [(STREAM, chunk_size), (STREAM, 50), (MessageStreamId(5), chunk_size)];
     for (index, (stream, chunk_size)) in cases.into_iter().enumerate() {
         let tag = tag(0xff_fff0 + 40 * index as u32);
-        let encoded = EncodedTag::new(&tag, stream, chunk_size);
+        let encoded = EncodedTags::new(vec![tag.clone()], stream, chunk_size);
         scenario.session.send_encoded(STREAM, &encoded).expect("it plays");
         scenario.session.send_tag(STREAM, &tag).expect("it plays");
         for raw in scenario.raw_replies() {
@@ -209,7 +209,9 @@ fn a_tag_behind_an_encoded_one_counts_from_nothing_before() {
     let times = [0, 40, 80, 120];
     for (index, time) in times.into_iter().enumerate() {
         let sent = match index {
-            1 => scenario.session.send_encoded(STREAM, &EncodedTag::new(&tag(time), STREAM, chunk_size)),
+            1 => {
+                scenario.session.send_encoded(STREAM, &EncodedTags::new(vec![tag(time)], STREAM, chunk_size))
+            }
             _ => scenario.session.send_tag(STREAM, &tag(time)),
         };
         assert_eq!(sent, Ok(()));
