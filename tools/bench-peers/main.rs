@@ -125,7 +125,7 @@ impl Plan {
 
     /// Which servers take part in a scenario, in the order of their turns.
     fn contenders(&self, scenario: &Scenario) -> Vec<Contender> {
-        let weir = scenario.weir.iter().map(|merge| Contender::Weir(*merge));
+        let weir = scenario.weir.iter().map(|flags| Contender::Weir(flags));
         weir.chain([Contender::Nginx]).chain(self.peers.iter().cloned().map(Contender::Peer)).collect()
     }
 

@@ -6,7 +6,7 @@
 use crate::{
     children::{Ending, beside, descendants, free_port},
     common::Failure,
-    scenario::{Merge, REFERENCE},
+    scenario::{Flags, REFERENCE},
 };
 use std::{
     env, fs,
@@ -23,7 +23,7 @@ use std::{
 #[derive(Clone)]
 pub(crate) enum Contender {
     /// The weir built beside this program.
-    Weir(Merge),
+    Weir(Flags),
     /// Debian's nginx with libnginx-mod-rtmp.
     Nginx,
     /// Any other.
@@ -55,7 +55,7 @@ impl Contender {
     /// For the tables.
     pub(crate) fn name(&self) -> String {
         match self {
-            Contender::Weir(merge) => weir_name(*merge),
+            Contender::Weir(flags) => weir_name(flags),
             Contender::Nginx => REFERENCE.into(),
             Contender::Peer(peer) => peer.name.clone(),
         }
@@ -77,8 +77,8 @@ impl Contender {
     }
 }
 
-pub(crate) fn weir_name(merge: Merge) -> String {
-    merge.map_or("weir".into(), |ms| format!("weir --merge {ms}"))
+pub(crate) fn weir_name(flags: &str) -> String {
+    format!("weir {flags}").trim_end().into()
 }
 
 /// A temporary folder, removed at the end.
@@ -122,10 +122,10 @@ impl Running {
             _ => free_port()?,
         };
         let mut command = match contender {
-            Contender::Weir(merge) => {
+            Contender::Weir(flags) => {
                 let mut weir = Command::new(beside("weir")?);
                 weir.args(["-q", "--listen", &format!("127.0.0.1:{port}")]);
-                weir.args(merge.map(|ms| format!("--merge={ms}")));
+                weir.args(flags.split_whitespace());
                 weir
             }
             Contender::Nginx => nginx(&prefix.0, port)?,
