@@ -21,9 +21,6 @@ pub const MAX_HEADERS: usize = 64;
 /// Bytes of all configuration tags of one stream. Real ones hold less than 1 KiB, a keyframe index in `onMetaData`
 /// some hundred.
 pub const MAX_HEADER_BYTES: usize = 2 << 20;
-/// What a cached tag costs beside its body. Counted so that a flood of empty tags is bounded as well.
-const TAG_OVERHEAD: usize = 256;
-
 /// The newest metadata, sequence headers and the like of one stream, in the order a player needs them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Headers(Vec<Header>);
@@ -153,7 +150,7 @@ impl Gop {
         } else if self.tags.is_empty() || !(tag.is_frame() || tag.role() == TagRole::Data) {
             return;
         }
-        self.bytes += tag.tag().body.len() + TAG_OVERHEAD;
+        self.bytes += tag.weight();
         let span = time.wrapping_sub(self.start);
         // A step back in time (unsigned: a huge span) is common by some milliseconds and no reason to drop.
         let is_too_long = time.is_after(self.start) && u128::from(span) > MAX_GOP_TIME.as_millis();
@@ -244,7 +241,7 @@ mod tests {
 
     #[test]
     fn a_gop_past_its_bytes_is_dropped_whole_until_the_next_keyframe() {
-        let one = keyframe(0).body.len() + TAG_OVERHEAD;
+        let one = shared(keyframe(0)).weight();
         let mut gop = Gop::new(2 * one);
         gop.push(shared(keyframe(0)));
         gop.push(shared(audio(1)));

@@ -27,7 +27,8 @@ use crate::{
 use alloc::{sync::Arc, vec::Vec};
 use core::time::Duration;
 
-/// Bytes of bodies that are gathered at most, so that `--merge` cannot hold more. A third of a second at 25 Mbit/s.
+/// Bytes that are gathered at most, as [`SharedTag::weight`] counts them, so that `--merge` cannot hold more. A third of a
+/// second at 25 Mbit/s.
 const MAX_PIECE: usize = 1 << 20;
 
 /// One stream on one thread, with its players.
@@ -41,7 +42,7 @@ pub(super) struct Room {
     pub(super) due: Option<MonoTime>,
     /// What waits for that, oldest first.
     gathered: Vec<Gathered>,
-    /// Bytes of their bodies.
+    /// What they weigh.
     gathered_bytes: usize,
     /// Up to here everything is gathered or handed out; steps behind it are still in the channel.
     step: u64,
@@ -154,11 +155,11 @@ impl Room {
         }
         match what {
             Step::Tag(tag, _) => {
-                let len = tag.tag().body.len();
-                if self.gathered_bytes + len > MAX_PIECE.min(floor.rules.max_queue) {
+                let weight = tag.weight();
+                if self.gathered_bytes + weight > MAX_PIECE.min(floor.rules.max_queue) {
                     self.write(floor);
                 }
-                self.gathered_bytes += len;
+                self.gathered_bytes += weight;
                 self.gathered.push(Gathered { step, tag: tag.clone() });
                 self.step = step;
             }
@@ -365,4 +366,48 @@ fn flush(
 
 fn is_recent(at: Option<MonoTime>, now: MonoTime, span: Duration) -> bool {
     at.is_some_and(|at| now.since(at) < span)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::{
+        hub::Takeover,
+        networks::Networks,
+        path::StreamPath,
+        registry::{Policy, Registry},
+        shared_tag::OVERHEAD,
+        testing::{audio, feed_port, shared},
+    };
+
+    #[test]
+    fn a_flood_of_empty_tags_is_not_gathered_without_end() {
+        let (port, _feeds) = feed_port(1);
+        let policy = Policy {
+            publish_from: Networks::default(),
+            takeover: Takeover::default(),
+            resume_window: Duration::ZERO,
+            gop_bytes: 0,
+        };
+        let registry = Registry::new(policy, port.port().clone());
+        let hub = registry.hub(&StreamPath::join("", "", "live/cam").unwrap()).unwrap();
+        let slot = Slot { index: 0, generation: 0 };
+        let snapshot = hub.join(MonoTime(0), &port, slot);
+        let mut room = Room::new(MonoTime(0), hub, slot, &snapshot);
+        let mut floor = Floor {
+            rules: Rules { now: MonoTime(0), max_queue: 8 << 20, stall_timeout: Duration::from_secs(30) },
+            sockets: &mut Sockets::new(0).unwrap().0,
+            staging: &mut Staging::default(),
+            stats: &Stats::default(),
+            closing: &mut Vec::new(),
+            troubled: &mut Vec::new(),
+        };
+        let mut empty = audio(0);
+        empty.body = Vec::new().into();
+        let tag = shared(empty);
+        for step in 1..=20_000 {
+            room.step(&mut floor, step, &Step::Tag(tag.clone(), MonoTime(0)));
+            assert!((1..=MAX_PIECE / OVERHEAD).contains(&room.gathered.len()));
+        }
+    }
 }

@@ -27,6 +27,11 @@ impl SharedTag {
         &self.tag
     }
 
+    /// Bytes that it counts for wherever tags are held: its body, and [`OVERHEAD`].
+    pub(super) fn weight(&self) -> usize {
+        self.tag.body.len() + OVERHEAD
+    }
+
     /// What it is for.
     pub(super) fn role(&self) -> TagRole {
         self.role
@@ -71,6 +76,10 @@ pub(super) fn encode_all<'a>(tags: impl IntoIterator<Item = &'a SharedTag>) -> E
     let tags = tags.into_iter().map(|tag| tag.tag.clone()).collect();
     EncodedTags::new(tags, PLAYER_STREAM, SEND_CHUNK_SIZE)
 }
+
+/// What a tag costs beside its body, its chunk headers included. Counted so that a flood of empty tags is bounded as
+/// well.
+pub(super) const OVERHEAD: usize = 256;
 
 /// The message stream id of a player's first (and with every real player only) stream.
 const PLAYER_STREAM: MessageStreamId = MessageStreamId(1);
