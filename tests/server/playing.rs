@@ -85,7 +85,13 @@ fn without_a_gop_cache_a_late_joiner_waits_for_the_next_keyframe() {
 
 #[test]
 fn joining_in_the_middle_of_a_busy_stream_loses_and_doubles_nothing() {
-    let (_server, address) = start(Config { subscriber_threads: 1, ..config() });
+    for merge in [Merge::AudioWithVideo, Merge::Gather(Duration::from_millis(3))] {
+        join_in_the_middle(merge);
+    }
+}
+
+fn join_in_the_middle(merge: Merge) {
+    let (_server, address) = start(Config { subscriber_threads: 1, merge, ..config() });
     let (mut publisher, out) = Client::publisher(address, "cam");
     let (mut witness, _) = Client::player(address, "cam");
     let is_over = Arc::new(AtomicBool::new(false));
@@ -126,6 +132,22 @@ fn whoever_plays_before_publish_waits_and_may_stay_for_the_next() {
         assert_eq!(received, [video_header(round), keyframe(0, b"k")]);
         publisher.with(|session| session.delete_stream(out)).unwrap();
         player.notice(StreamNotice::Eof);
+        assert_eq!(player.status(), "NetStream.Play.UnpublishNotify");
+    }
+}
+
+#[test]
+fn what_is_gathered_comes_before_the_end_of_its_stream() {
+    let merge = Merge::Gather(Duration::from_secs(10));
+    let (_server, address) = start(Config { merge, ..config() });
+    let (mut player, _) = Client::player(address, "cam");
+    for round in 0..2 {
+        let (mut publisher, out) = Client::publisher(address, "cam");
+        let sent = [video_header(round), keyframe(0, b"k"), audio(1)];
+        publisher.send(out, &sent);
+        publisher.with(|session| session.delete_stream(out)).unwrap();
+        assert_eq!(player.status(), "NetStream.Play.PublishNotify");
+        assert_eq!(player.tags_up_to(|tag| tag.timestamp.0 == 1), sent);
         assert_eq!(player.status(), "NetStream.Play.UnpublishNotify");
     }
 }

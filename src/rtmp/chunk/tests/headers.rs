@@ -173,6 +173,16 @@ fn bytes_that_begin_like_the_extended_timestamp_are_data_once_one_differs() {
 }
 
 #[test]
+fn a_byte_that_waited_with_its_header_begins_the_message() {
+    // The first byte of data could have been the field; all the others come at once, and another message with them.
+    let wire = hex("04 ffffff 000003 08 01000000 01020304 aaaaaa  c4 019999  c4 bbbbbb");
+    let mut pieces = [20, 1, usize::MAX].into_iter().cycle();
+    let (messages, end) = read_in_pieces(&Limits::default(), &wire, || pieces.next().unwrap());
+    let bodies: Vec<&[u8]> = messages.iter().map(|message| &*message.body).collect();
+    assert_eq!((bodies, end), (vec![&hex("aaaaaa")[..], &hex("019999"), &hex("bbbbbb")], Ok(false)));
+}
+
+#[test]
 fn a_short_last_chunk_is_not_held_back_for_bytes_that_do_not_come() {
     let body = [pattern(128), vec![0x55, 0x56]].concat();
     let wire = in_chunks(&hex("06 ffffff 000082 09 01000000 01000010"), &[0xc6], &body, 128);

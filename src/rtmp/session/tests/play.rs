@@ -192,11 +192,13 @@ fn an_encoded_tag_fits_any_player() {
     let chunk_size = scenario.session.send_chunk_size();
     let cases = [(STREAM, chunk_size), (STREAM, 50), (MessageStreamId(5), chunk_size)];
     for (index, (stream, chunk_size)) in cases.into_iter().enumerate() {
-        let tag = tag(0xff_fff0 + 40 * index as u32);
-        let encoded = EncodedTags::new(vec![tag.clone()], stream, chunk_size);
+        let tags = [0, 1, 2].map(|place| tag(0xff_fff0 + 40 * index as u32 + place));
+        let encoded = EncodedTags::new(tags[..2].to_vec(), stream, chunk_size);
         scenario.session.send_encoded(STREAM, &encoded).expect("it plays");
-        scenario.session.send_tag(STREAM, &tag).expect("it plays");
-        for raw in scenario.raw_replies() {
+        scenario.session.send_tag(STREAM, &tags[2]).expect("it plays");
+        let received = scenario.raw_replies();
+        assert_eq!(received.len(), tags.len());
+        for (raw, tag) in received.iter().zip(&tags) {
             assert_eq!((raw.stream, raw.timestamp, &raw.body), (STREAM, tag.timestamp, &tag.body));
         }
     }
@@ -245,6 +247,10 @@ fn tags_go_to_playing_streams_only() {
     assert_eq!(scenario.session.send_tag(STREAM, &tag(0)), Err(SendError::NotOpen));
     let mut scenario = Scenario::to_playing();
     assert_eq!(scenario.session.send_tag(MessageStreamId(2), &tag(0)), Err(SendError::NotOpen));
+    assert_eq!(scenario.session.send_tag(STREAM, &tag(0)), Ok(()));
+    scenario.call(STREAM, "closeStream", 0.0, vec![]);
+    assert_eq!(scenario.session.send_tag(STREAM, &tag(40)), Err(SendError::NotOpen));
+    let mut scenario = Scenario::to_playing();
     scenario.session.close(MonoTime(5), CloseReason::Done);
     assert_eq!(scenario.session.send_tag(STREAM, &tag(0)), Err(SendError::NotOpen));
 }
