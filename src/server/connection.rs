@@ -32,7 +32,7 @@ use std::io::{self, ErrorKind as IoErrorKind, IoSlice, Read, Write};
 pub(super) const TURN_BYTES: usize = 256 << 10;
 /// The read buffer that a thread shares among its connections.
 pub(super) const READ_BUFFER: usize = 64 << 10;
-/// Slices of one vectored write. A gathered write of audio and video holds a few, a GOP for a late joiner fills it.
+/// Slices of one vectored write. What was gathered is one, a GOP for a late joiner fills it.
 const MAX_SLICES: usize = 64;
 
 /// A connection of a client. Belongs to one thread at a time.

@@ -1,4 +1,4 @@
-//! When a player's queued tags are written, and so whether its thread has to be woken for them.
+//! How long tags are gathered before players get them, and so whether its thread has to be woken for them.
 //!
 //! Nearly all the cost of a player is the kernel's cost of a send, so small writes wait for others. A thread whose
 //! streams run looks into its channel by itself as often as the longest wait asks for; tags that may wait that long
@@ -11,7 +11,7 @@ use core::time::Duration;
 /// The longest that audio waits for the next picture by default: a frame at 25 pictures a second.
 const AUDIO_WAIT: Duration = Duration::from_millis(40);
 
-/// When a player's queued tags are written.
+/// When players get what was gathered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Merge {
     /// Video at once; audio and data with the next video, 40 ms later at most.

@@ -107,7 +107,7 @@ pub struct Config {
     pub resume_window: Duration,
     /// `--subscriber-threads`: so many threads at most write media; at least 1.
     pub subscriber_threads: usize,
-    /// `--merge`: when a player's queued tags are written.
+    /// `--merge`: when players get what was gathered.
     pub merge: Merge,
     /// `--gop-cache`: bytes per stream; 0: none.
     pub gop_cache: usize,

@@ -188,7 +188,7 @@ impl Room {
             self.set_live(floor, true);
         }
         self.adopt(floor.rules.now, snapshot);
-        self.version += 1;
+        self.version = self.version.wrapping_add(1);
         for player in &mut self.players {
             // Not slow: its thread was.
             if player.since < snapshot.step {
@@ -236,13 +236,18 @@ impl Room {
             let player = &mut self.players[at];
             let Some(connection) = floor.sockets.get_mut(player.index) else { continue };
             if takes_all(player) && connection.offer(player.stream, &piece).is_ok() {
-                player.version = version;
+                // Without a change it may still lack what came while it wanted no sound or no picture.
+                if changes > 0 {
+                    player.version = version;
+                }
                 flush(connection, player.index, floor.rules.now, staged.as_ref(), floor.troubled);
             } else {
                 others.push(at);
             }
         }
-        floor.staging.clear();
+        if staged.is_some() {
+            floor.staging.clear();
+        }
         others
     }
 

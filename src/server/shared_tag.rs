@@ -1,4 +1,5 @@
-//! A tag on its way through the server: classified once, built into each output form once, shared by all players.
+//! A tag on its way through the server: classified once, shared by all threads; and its chunks, alone or as a piece with
+//! others.
 
 use super::SEND_CHUNK_SIZE;
 use crate::{

@@ -78,11 +78,23 @@ impl Staged<'_> {
     }
 }
 
+#[cfg(not(target_os = "linux"))]
+fn create() -> io::Result<File> {
+    Err(ErrorKind::Unsupported.into())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn send(_: &TcpStream, _: &File, _: u64, _: usize) -> io::Result<usize> {
+    Err(ErrorKind::Unsupported.into())
+}
+
+#[cfg(target_os = "linux")]
 fn create() -> io::Result<File> {
     use rustix::fs::{MemfdFlags, memfd_create};
     Ok(memfd_create("weir-staging", MemfdFlags::CLOEXEC)?.into())
 }
 
+#[cfg(target_os = "linux")]
 fn send(socket: &TcpStream, file: &File, mut offset: u64, len: usize) -> io::Result<usize> {
     Ok(rustix::fs::sendfile(socket, file, Some(&mut offset), len)?)
 }

@@ -28,9 +28,9 @@ use alloc::{sync::Arc, vec::Vec};
 use crossbeam_channel::{Receiver, bounded, unbounded};
 use std::io;
 
-/// Steps that wait for one thread. At 100 streams of 73 tags a second that is a quarter of a second without the
-/// processor; past it players lose up to the next keyframe.
-const FEEDS: usize = 2048;
+/// Steps that wait for one thread. At 100 streams of 73 tags a second that is half a second without the processor; past
+/// it players lose up to the next keyframe.
+const FEEDS: usize = 4096;
 /// A thread goes on looking by itself for this many of the longest waits after its streams fell silent.
 const LOOKS: u32 = 4;
 
@@ -172,6 +172,9 @@ impl Subscriber {
             }
             Control::Stop => {
                 self.stop_at = Some(now + STOP_GRACE);
+                for room in self.rooms.iter_mut().flatten() {
+                    room.write(&mut floor!(self, now));
+                }
                 for index in self.sockets.indices() {
                     self.with(now, index, |connection, cx| connection.close(cx, CloseReason::Shutdown));
                 }

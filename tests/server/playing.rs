@@ -289,3 +289,25 @@ fn writes_are_gathered_as_asked() {
         assert_eq!(times(&[player.tag(), player.tag()]), [23, 40]);
     }
 }
+
+#[test]
+fn sound_is_not_put_off_by_the_sound_that_follows() {
+    let (_server, address) = start(config());
+    let (mut publisher, out) = Client::publisher(address, "cam");
+    let (mut player, _) = Client::player(address, "cam");
+    let is_over = Arc::new(AtomicBool::new(false));
+    let stop = is_over.clone();
+    // Faster than anything waits, for as long as the player has got nothing.
+    let source = thread::spawn(move || {
+        for number in 0.. {
+            if stop.load(Ordering::Relaxed) {
+                break;
+            }
+            publisher.send(out, &[audio(number)]);
+            thread::sleep(Duration::from_millis(5));
+        }
+    });
+    player.tag();
+    is_over.store(true, Ordering::Relaxed);
+    source.join().unwrap();
+}
