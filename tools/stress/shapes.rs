@@ -15,6 +15,8 @@ struct Shape {
     /// Of each.
     players: usize,
     flags: &'static [&'static str],
+    /// Flags of weir.
+    weir: &'static [&'static str],
     /// Milliseconds: p99 of the delay from publisher to player.
     delay: f64,
     /// Milliseconds from a player's connect to its first picture, or sound where there is none: p99. All players
@@ -24,12 +26,21 @@ struct Shape {
 
 const SHAPES: &[Shape] = &[
     // 40 ms: audio waits for a picture that does not come for the first tags of a stream.
-    Shape { name: "audio only", publishers: 1, players: 100, flags: &["--fps=0"], delay: 60.0, join: 250.0 },
+    Shape {
+        name: "audio only",
+        publishers: 1,
+        players: 100,
+        flags: &["--fps=0"],
+        weir: &[],
+        delay: 60.0,
+        join: 250.0,
+    },
     Shape {
         name: "video only",
         publishers: 1,
         players: 100,
         flags: &["--audio=0"],
+        weir: &[],
         delay: 40.0,
         join: 250.0,
     },
@@ -38,15 +49,17 @@ const SHAPES: &[Shape] = &[
         publishers: 100,
         players: 20,
         flags: &["--bitrate=500", "--probes=100"],
+        weir: &[],
         delay: 100.0,
         join: 1000.0,
     },
-    // A keyframe of 4 MB for 10 players is 40 MB at once.
+    // A keyframe of 4 MB for 10 players is 40 MB at once. A group of pictures has 12.5 MB, more than is kept and queued unasked.
     Shape {
         name: "50 Mbit/s, keyframes of 4 MB",
         publishers: 1,
         players: 10,
         flags: &["--bitrate=50000", "--keyframe=4000000"],
+        weir: &["--gop-cache=16777216", "--max-queue=33554432"],
         delay: 250.0,
         join: 1000.0,
     },
@@ -56,7 +69,7 @@ pub(crate) fn run(stage: &Stage, report: &mut Report) -> Result<(), Problem> {
     let seconds: u64 = stage.choose(8, 3);
     for shape in SHAPES {
         stage.step(shape.name);
-        let weir = Weir::start(stage, &[])?;
+        let weir = Weir::start(stage, shape.weir)?;
         let mut load = Command::new(beside("load")?);
         load.arg(format!("--publishers={}", shape.publishers)).arg(format!("--players={}", shape.players));
         load.arg(format!("--seconds={seconds}")).arg("--before=3").args(shape.flags);
