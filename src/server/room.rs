@@ -75,9 +75,9 @@ pub(super) struct Floor<'a> {
 
 impl Floor<'_> {
     /// Writes what waits for a connection.
-    fn flush(&mut self, index: usize, staged: Option<&Staged<'_>>) {
+    fn flush(&mut self, index: usize) {
         let Some(connection) = self.sockets.get_mut(index) else { return };
-        flush(connection, index, self.rules.now, staged, self.troubled);
+        flush(connection, index, self.rules.now, None, self.troubled);
     }
 }
 
@@ -156,7 +156,8 @@ impl Room {
         match what {
             Step::Tag(tag, _) => {
                 let weight = tag.weight();
-                if self.gathered_bytes + weight > MAX_PIECE.min(floor.rules.max_queue) {
+                let is_full = self.gathered_bytes + weight > MAX_PIECE.min(floor.rules.max_queue);
+                if is_full && !self.gathered.is_empty() {
                     self.write(floor);
                 }
                 self.gathered_bytes += weight;
@@ -210,7 +211,7 @@ impl Room {
             }
         }
         for at in others {
-            floor.flush(self.players[at].index, None);
+            floor.flush(self.players[at].index);
         }
         self.gathered = gathered;
         self.gathered.clear();
