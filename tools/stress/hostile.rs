@@ -214,8 +214,7 @@ pub(crate) fn run(stage: &Stage, report: &mut Report) -> Result<(), Problem> {
     report.at_most("p99 delay of the others meanwhile", busy, (quiet * DELAY).max(DELAY_MS), " ms");
     for (index, watcher) in watchers.iter().enumerate() {
         let findings = watcher.findings();
-        let is_good = findings.faults == 0 && findings.closed.is_none() && findings.ends == 0;
-        report.check(format!("player {index} lost nothing"), is_good, findings.trouble());
+        report.check(format!("player {index} lost nothing"), findings.lost_nothing(), findings.trouble());
     }
     drop(offenders);
     let is_gone = || weir.logged(" opened: ") - weir.logged(" closed: ") <= opened_before;

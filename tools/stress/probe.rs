@@ -189,6 +189,11 @@ impl Findings {
         delays.get(rank.saturating_sub(1)).map_or(f64::NAN, |&micros| f64::from(micros) / 1000.0)
     }
 
+    /// No fault, and neither connection nor stream ended.
+    pub(crate) fn lost_nothing(&self) -> bool {
+        self.faults == 0 && self.closed.is_none() && self.ends == 0
+    }
+
     /// What is wrong, in words.
     pub(crate) fn trouble(&self) -> String {
         let closed = self.closed.as_ref().map(|why| format!("closed: {why}"));
