@@ -80,7 +80,7 @@ pub const FLAGS: &[Flag] = &[
         "subscriber-threads",
         "N",
         "threads that write to players; up to N players get one each",
-        "one per core",
+        "one per core but one, at least 1",
     ),
     flag(
         "",

@@ -18,6 +18,7 @@
 mod cache;
 mod capture;
 pub mod client;
+mod coalescing;
 mod connection;
 mod deadlines;
 mod demo;
@@ -105,7 +106,8 @@ pub struct Config {
     pub takeover: Takeover,
     /// `--resume-window`: how long players wait, unaware, for a publisher that vanished. Zero: not at all.
     pub resume_window: Duration,
-    /// `--subscriber-threads`: so many threads at most write media; at least 1.
+    /// `--subscriber-threads`: so many threads at most write media; at least 1. By default the reactor has a core to
+    /// itself where there are several.
     pub subscriber_threads: usize,
     /// `--merge`: when players get what was gathered.
     pub merge: Merge,
@@ -132,7 +134,7 @@ impl Default for Config {
             publish_from: Networks::default(),
             takeover: Takeover::default(),
             resume_window: Duration::from_secs(10),
-            subscriber_threads: cores,
+            subscriber_threads: cores.saturating_sub(1).max(1),
             merge: Merge::default(),
             gop_cache: 8 << 20,
             max_connections: 10_000,

@@ -8,6 +8,7 @@
 
 use super::{
     STOP_GRACE, Shared,
+    coalescing::Coalescing,
     connection::{Connection, Context, Owned},
     owner::Owner,
     player::Action,
@@ -22,7 +23,7 @@ use alloc::{boxed::Box, collections::VecDeque, sync::Arc, vec::Vec};
 use core::{net::SocketAddr, time::Duration};
 use crossbeam_channel::Receiver;
 use mio::{Interest, Token, net::TcpListener};
-use std::io;
+use std::{io, thread};
 
 /// Pause after a failed accept.
 const ACCEPT_REST: Duration = Duration::from_millis(200);
@@ -35,6 +36,7 @@ pub(super) struct Reactor {
     port: Arc<Port>,
     control: Receiver<Control>,
     sockets: Sockets,
+    coalescing: Coalescing,
     listeners: Vec<Listener>,
     next_id: u64,
     max_connections: usize,
@@ -81,6 +83,7 @@ impl Reactor {
             port,
             control,
             sockets,
+            coalescing: Coalescing::default(),
             listeners: watched,
             next_id: 1,
             max_connections,
@@ -97,6 +100,7 @@ impl Reactor {
         while !self.stop_at.is_some_and(|at| at <= self.shared.now() || self.sockets.is_empty()) {
             self.sleep(&mut ready);
             let now = self.shared.now();
+            self.coalescing.note(now, ready.len());
             while let Ok(message) = self.control.try_recv() {
                 self.handle_control(now, message);
             }
@@ -134,7 +138,12 @@ impl Reactor {
         if !self.control.is_empty() {
             until = Some(now);
         }
+        ready.clear();
         self.sockets.wait(now, until, ready);
+        if let Some(rest) = self.coalescing.rest().filter(|_| !self.sockets.is_behind()) {
+            thread::sleep(rest);
+            self.sockets.wait(now, Some(now), ready);
+        }
         self.port.stay_awake();
     }
 

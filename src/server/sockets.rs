@@ -63,12 +63,11 @@ impl Sockets {
         self.poll.registry()
     }
 
-    /// Sleeps until something is ready, `until` or a connection's deadline has come; notes readiness in `ready`.
+    /// Sleeps until something is ready, `until` or a connection's deadline has come; adds who is ready
+    /// to `ready`.
     pub(super) fn wait(&mut self, now: MonoTime, until: Option<MonoTime>, ready: &mut Vec<Ready>) {
         let deadline = [until, self.deadlines.next()].into_iter().flatten().min();
-        let rest =
-            if self.again.is_empty() { deadline.map(|at| at.since(now)) } else { Some(Duration::ZERO) };
-        ready.clear();
+        let rest = if self.is_behind() { Some(Duration::ZERO) } else { deadline.map(|at| at.since(now)) };
         if let Err(error) = self.poll.poll(&mut self.events, rest) {
             if error.kind() != io::ErrorKind::Interrupted {
                 log::error!("poll: {error}");
@@ -146,6 +145,11 @@ impl Sockets {
             self.deadlines.schedule(index, at);
         }
         None
+    }
+
+    /// Some could not finish their last turn.
+    pub(super) fn is_behind(&self) -> bool {
+        !self.again.is_empty()
     }
 
     /// Those who could not finish their last turn.

@@ -158,6 +158,7 @@ impl Subscriber {
         if !self.feeds.is_empty() || !self.control.is_empty() {
             until = Some(now);
         }
+        ready.clear();
         self.sockets.wait(now, until, ready);
         self.port.port().stay_awake();
     }

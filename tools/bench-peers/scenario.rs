@@ -30,8 +30,8 @@ const ALL: &[Flags] = &[
     "--merge 0",
     "--merge 100",
     "--merge 350",
-    // Beside one thread per core, as shipped.
-    "--subscriber-threads 1",
+    // Beside one thread per core but one, as shipped.
+    "--subscriber-threads 2",
     "--subscriber-threads 8",
 ];
 /// nginx-rtmp keeps no GOP.
