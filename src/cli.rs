@@ -316,7 +316,7 @@ fn milliseconds(text: &str) -> Result<Duration, &'static str> {
 }
 
 fn threads(text: &str) -> Result<usize, &'static str> {
-    /// More than cores of any machine; each takes two of the open files that connections need.
+    /// More than cores of any machine; each takes three of the open files that connections need.
     const MAX: usize = 1024;
     positive(text).ok().filter(|number| *number <= MAX).ok_or("not a number from 1 to 1024")
 }

@@ -181,7 +181,6 @@ impl Connection {
     /// Reads and handles what has come, or as much as a turn may; [`Connection::needs_read`] tells whether there is
     /// more. Replies wait for [`Connection::flush`], so that they leave together with the media that an action may add.
     pub(super) fn read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) {
-        self.is_in_line = false;
         let mut budget = TURN_BYTES;
         while !self.is_over() && budget > 0 {
             if !self.leftover.is_empty() {

@@ -106,8 +106,8 @@ pub struct Config {
     pub takeover: Takeover,
     /// `--resume-window`: how long players wait, unaware, for a publisher that vanished. Zero: not at all.
     pub resume_window: Duration,
-    /// `--subscriber-threads`: so many threads at most write media; at least 1. By default the reactor has a core to
-    /// itself where there are several.
+    /// `--subscriber-threads`: so many threads at most write media; at least 1. By default a core is
+    /// left to the reactor where there are several.
     pub subscriber_threads: usize,
     /// `--merge`: when players get what was gathered.
     pub merge: Merge,

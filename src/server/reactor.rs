@@ -15,7 +15,7 @@ use super::{
     pool::Pool,
     port::{ConnectionId, Control, Port},
     registry::HubHandle,
-    sockets::{Ready, Sockets},
+    sockets::{EVENTS, Ready, Sockets},
     stats::Throttle,
 };
 use crate::rtmp::{MonoTime, session::CloseReason};
@@ -140,7 +140,10 @@ impl Reactor {
         }
         ready.clear();
         self.sockets.wait(now, until, ready);
-        if let Some(rest) = self.coalescing.rest().filter(|_| !self.sockets.is_behind()) {
+        // Only sockets can wait for others: neither an accept nor a message of another thread, nor who is behind.
+        let may_wait = !ready.is_empty() && ready.len() < EVENTS && !self.sockets.is_behind();
+        let rest = self.coalescing.rest(now).filter(|_| may_wait && until.is_none_or(|at| at > now));
+        if let Some(rest) = rest {
             thread::sleep(rest);
             self.sockets.wait(now, Some(now), ready);
         }

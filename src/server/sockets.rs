@@ -15,7 +15,7 @@ use mio::{Events, Poll, Token, Waker, event::Event};
 use std::io;
 
 /// Readiness events taken from the system at once.
-const EVENTS: usize = 256;
+pub(super) const EVENTS: usize = 256;
 /// The waker's token; no table grows that large.
 const WAKE: Token = Token(usize::MAX);
 
@@ -128,7 +128,10 @@ impl Sockets {
     /// Reads for a connection; the actions of its events are left in `cx`.
     pub(super) fn turn(&mut self, index: usize, cx: &mut Context<'_>) {
         let Some(Some(connection)) = self.connections.get_mut(index) else { return };
-        connection.read(cx, &mut self.buffer);
+        // Whoever had its turn and could not finish waits until the others have had theirs.
+        if !connection.is_in_line {
+            connection.read(cx, &mut self.buffer);
+        }
     }
 
     /// Writes for a connection and enters its deadline. Returns the connection if it is over.
@@ -152,9 +155,15 @@ impl Sockets {
         !self.again.is_empty()
     }
 
-    /// Those who could not finish their last turn.
+    /// Those who could not finish their last turn; it is theirs again.
     pub(super) fn take_again(&mut self) -> Vec<usize> {
-        core::mem::take(&mut self.again)
+        let again = core::mem::take(&mut self.again);
+        for index in &again {
+            if let Some(connection) = self.get_mut(*index) {
+                connection.is_in_line = false;
+            }
+        }
+        again
     }
 
     /// The next connection whose deadline has come; it is handled already and needs to be settled.

@@ -31,7 +31,8 @@ use weir::{
 };
 
 fn config() -> Config {
-    Config { listen: vec!["127.0.0.1:0".parse().unwrap()], ..Config::default() }
+    let listen = vec!["127.0.0.1:0".parse().unwrap()];
+    Config { listen, subscriber_threads: 2, ..Config::default() }
 }
 
 fn start(config: Config) -> (Server, SocketAddr) {
