@@ -140,9 +140,11 @@ impl Reactor {
         }
         ready.clear();
         self.sockets.wait(now, until, ready);
-        // Only sockets can wait for others: neither an accept nor a message of another thread, nor who is behind.
-        let may_wait = !ready.is_empty() && ready.len() < EVENTS && !self.sockets.is_behind();
-        let rest = self.coalescing.rest(now).filter(|_| may_wait && until.is_none_or(|at| at > now));
+        // It may have slept for long. Only sockets can wait for others: neither an accept nor a message of another thread,
+        // nor who is behind.
+        let now = self.shared.now();
+        let may_rest = !ready.is_empty() && ready.len() < EVENTS && !self.sockets.is_behind();
+        let rest = self.coalescing.rest(now).filter(|_| may_rest && until.is_none_or(|at| at > now));
         if let Some(rest) = rest {
             thread::sleep(rest);
             self.sockets.wait(now, Some(now), ready);

@@ -63,8 +63,7 @@ impl Sockets {
         self.poll.registry()
     }
 
-    /// Sleeps until something is ready, `until` or a connection's deadline has come; adds who is ready
-    /// to `ready`.
+    /// Sleeps until something is ready, `until` or a connection's deadline has come; adds who is ready to `ready`.
     pub(super) fn wait(&mut self, now: MonoTime, until: Option<MonoTime>, ready: &mut Vec<Ready>) {
         let deadline = [until, self.deadlines.next()].into_iter().flatten().min();
         let rest = if self.is_behind() { Some(Duration::ZERO) } else { deadline.map(|at| at.since(now)) };
