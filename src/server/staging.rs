@@ -18,6 +18,9 @@ use std::{
 const MIN_PLAYERS: usize = 16;
 /// Bytes from which on `sendfile` costs less than a copy.
 const MIN_BYTES: usize = 2048;
+/// Where the piece begins in the file. `sendfile` takes up 16 pages at a time; from the start of a page they are a few bytes more
+/// than a TCP segment before it is cut for the wire, which then go out, and are acknowledged, as one of their own.
+const START: u64 = 512;
 
 /// See the module. Costs nothing before the first piece.
 #[derive(Default)]
@@ -57,7 +60,7 @@ impl Staging {
             Some(file) => file,
             None => create()?,
         };
-        file.write_all_at(piece, 0)?;
+        file.write_all_at(piece, START)?;
         self.file = Some(file);
         Ok(())
     }
@@ -71,7 +74,7 @@ impl Staged<'_> {
             return None;
         }
         let offset = wanted.start.addr() - piece.start.addr();
-        Some(match send(socket, self.file, offset as u64, bytes.len()) {
+        Some(match send(socket, self.file, START + offset as u64, bytes.len()) {
             Ok(0) => Err(ErrorKind::UnexpectedEof.into()),
             sent => sent,
         })

@@ -43,15 +43,18 @@ impl Usage {
             fields.split_whitespace().skip(11).take(2).filter_map(|text| text.parse::<u64>().ok()).sum();
         let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
         let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
-        let mut switches = 0;
+        let (mut switches, mut run) = (0, 0);
         for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
             // Threads come and go.
-            let status = fs::read_to_string(thread?.path().join("status")).unwrap_or_default();
+            let thread = thread?.path();
+            let status = fs::read_to_string(thread.join("status")).unwrap_or_default();
             switches +=
                 field(&status, "voluntary_ctxt_switches") + field(&status, "nonvoluntary_ctxt_switches");
+            run += first(&fs::read_to_string(thread.join("schedstat")).unwrap_or_default());
         }
         Ok(Usage {
-            cpu: ticks as f64 / TICKS_PER_SECOND,
+            // The ticks are cut off and the nanoseconds leave out threads that have ended: neither is too much.
+            cpu: f64::max(ticks as f64 / TICKS_PER_SECOND, run as f64 / 1e9),
             rss: field(&status, "VmRSS"),
             rss_peak: field(&status, "VmHWM"),
             pss: field(&rollup, "Pss"),
@@ -63,8 +66,12 @@ impl Usage {
 
 /// The first number behind `name:`; 0 if there is none.
 fn field(text: &str, name: &str) -> u64 {
-    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map_or(0, first)
+}
+
+/// The number that a text begins with; 0 if it does not.
+fn first(text: &str) -> u64 {
+    text.split_whitespace().next().and_then(|word| word.parse().ok()).unwrap_or(0)
 }
 
 /// USER_HZ, fixed at 100 by Linux's ABI on all common machines.
