@@ -153,8 +153,9 @@ fn run(seats: Vec<Seat>, hall: &Hall) -> io::Result<Findings> {
 /// How long bytes of counting players may wait in the kernel, and how often a thread looks whether it is to stop.
 const TURN: Duration = Duration::from_millis(10);
 
-/// Sessions get the time, and counting players tell that they live, this often.
-const UPKEEP: Duration = Duration::from_secs(5);
+/// Sessions get the time, and counting players that have said nothing since tell that they live, this often: well within
+/// the time that servers wait for a sign of life.
+const UPKEEP: Duration = Duration::from_secs(6);
 
 struct Player {
     seat: Seat,
@@ -258,7 +259,12 @@ impl Player {
                 let received = link.session().stats().bytes_in;
                 let (socket, unread) = link.into_socket();
                 let received_all = received + unread.len() as u64;
-                Phase::Counting(Counter { socket, received: received_all, acknowledged: received })
+                Phase::Counting(Counter {
+                    socket,
+                    received: received_all,
+                    acknowledged: received,
+                    has_acknowledged: false,
+                })
             }
         };
         // What came together with the picture has no readiness of its own.
@@ -268,7 +274,10 @@ impl Player {
 
     fn keep_alive(&mut self, hall: &Hall, buffer: &mut [u8], findings: &mut Findings) {
         if let Phase::Counting(counter) = &mut self.phase {
-            counter.acknowledge();
+            // A stream of some rate makes it do so anyway, and no real player tells twice.
+            if !std::mem::take(&mut counter.has_acknowledged) {
+                counter.acknowledge();
+            }
         } else {
             self.advance(hall, buffer, findings);
         }
@@ -336,6 +345,8 @@ struct Counter {
     received: u64,
     /// The same when the last acknowledgement went out.
     acknowledged: u64,
+    /// One went out since the last upkeep.
+    has_acknowledged: bool,
 }
 
 impl Counter {
@@ -366,6 +377,7 @@ impl Counter {
         message[12..].copy_from_slice(&(self.received as u32).to_be_bytes());
         if self.socket.write(&message).is_ok() {
             self.acknowledged = self.received;
+            self.has_acknowledged = true;
         }
     }
 }
