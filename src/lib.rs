@@ -5,6 +5,7 @@
 //! | [`amf`] | AMF0 and AMF3 values: decode with budgets, encode | no |
 //! | [`flv`] | tags: the currency of the server; FLV reader and writer | no |
 //! | [`rtmp`] | one RTMP connection as a state machine, client or server | no |
+//! | `media` | recorded files as tags, whoever reads their bytes | feature `std` |
 //! | `pcap` | captures of TCP conversations, read and written | feature `pcap` / `server` |
 //! | `cli` | the flags of the program | feature `server` |
 //! | `server` | sockets, threads, clocks, files: the only impure part | feature `server` |
@@ -24,6 +25,8 @@ pub mod cli;
 pub mod flv;
 #[cfg(any(feature = "fuzzing", test))]
 pub mod fuzz;
+#[cfg(feature = "std")]
+pub mod media;
 #[cfg(any(feature = "pcap", feature = "server"))]
 pub mod pcap;
 pub mod rtmp;

@@ -109,6 +109,25 @@ impl Codec {
         })
     }
 
+    /// What an enhanced tag calls it; `None` if it has no name there.
+    pub const fn fourcc(self) -> Option<[u8; 4]> {
+        Some(*match self {
+            Codec::H264 => b"avc1",
+            Codec::Hevc => b"hvc1",
+            Codec::Vvc => b"vvc1",
+            Codec::Av1 => b"av01",
+            Codec::Vp8 => b"vp08",
+            Codec::Vp9 => b"vp09",
+            Codec::Aac => b"mp4a",
+            Codec::Mp3 => b".mp3",
+            Codec::Opus => b"Opus",
+            Codec::Flac => b"fLaC",
+            Codec::Ac3 => b"ac-3",
+            Codec::Eac3 => b"ec-3",
+            _ => return None,
+        })
+    }
+
     /// Frames may be shown in another order than they are decoded, so that enhanced coded frames carry a
     /// composition time (enhanced RTMP, CodedFrames).
     pub(crate) const fn has_composition_time(self) -> bool {

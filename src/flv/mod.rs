@@ -1,8 +1,9 @@
 //! FLV: the tag, which is what the whole server passes around, and the FLV file format around it.
 //!
 //! RTMP audio, video and data messages are FLV tag bodies, so [`Tag`] serves both. [`class`] says what a tag is
-//! for, [`data`] looks into data messages; [`reader`] and [`writer`] turn files and HTTP streams into tags and back.
+//! for, [`body`] builds one, [`data`] looks into data messages; [`reader`] and [`writer`] turn files and HTTP streams into tags and back.
 
+pub mod body;
 pub mod class;
 pub mod codec;
 pub mod data;

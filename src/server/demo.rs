@@ -1,6 +1,6 @@
 //! `--demo`: a built-in clip, published as `live/demo` in real time, over and over.
 //!
-//! A plain thread that sleeps until the next tag is due; it ends when its channel does. Sequence headers are sent once
+//! A job that sleeps until the next tag is due. Sequence headers are sent once
 //! and every round's timestamps follow the last one's, so players see one endless stream.
 
 use super::{Shared, path::StreamPath, port::Mailbox, registry::Ending};
@@ -10,11 +10,8 @@ use crate::{
 };
 use alloc::{string::ToString, sync::Arc, vec::Vec};
 use core::time::Duration;
-use crossbeam_channel::{Receiver, RecvTimeoutError};
-use std::{
-    io,
-    thread::{self, JoinHandle},
-};
+use crossbeam_channel::RecvTimeoutError;
+use std::io;
 
 /// Where the demo plays.
 pub const DEMO_PATH: &str = "live/demo";
@@ -22,16 +19,13 @@ pub const DEMO_PATH: &str = "live/demo";
 /// H.264 and AAC, a few seconds, made by `tools/` from test patterns.
 static CLIP: &[u8] = include_bytes!("demo.flv");
 
-/// Starts the thread; it ends when the sender of `stop` is dropped.
-pub(super) fn start(
-    shared: Arc<Shared>,
-    publisher: Arc<Mailbox>,
-    stop: Receiver<()>,
-) -> io::Result<JoinHandle<()>> {
-    thread::Builder::new().name("weir-demo".to_string()).spawn(move || run(&shared, &publisher, &stop))
+/// Starts the job.
+pub(super) fn start(shared: Arc<Shared>, publisher: Arc<Mailbox>) -> io::Result<()> {
+    let job = shared.clone();
+    shared.jobs.spawn("weir-demo".to_string(), move || run(&job, &publisher))
 }
 
-fn run(shared: &Arc<Shared>, publisher: &Arc<Mailbox>, stop: &Receiver<()>) {
+fn run(shared: &Arc<Shared>, publisher: &Arc<Mailbox>) {
     let clip = Clip::read(CLIP);
     let path = StreamPath::join("", "", DEMO_PATH).expect("the constant is a stream name");
     let start = shared.now();
@@ -41,7 +35,7 @@ fn run(shared: &Arc<Shared>, publisher: &Arc<Mailbox>, stop: &Receiver<()>) {
     };
     for (at, tag) in clip.endless() {
         let due = start + Duration::from_millis(at);
-        match stop.recv_timeout(due.since(shared.now())) {
+        match shared.jobs.stopped().recv_timeout(due.since(shared.now())) {
             Err(RecvTimeoutError::Timeout) => {}
             _ => break,
         }

@@ -24,6 +24,7 @@ mod deadlines;
 mod demo;
 mod files;
 mod hub;
+mod jobs;
 mod merge;
 mod networks;
 mod owner;
@@ -40,6 +41,8 @@ mod sockets;
 mod staging;
 pub mod stats;
 mod subscriber;
+#[expect(dead_code, reason = "its users come next")]
+mod tap;
 #[cfg(test)]
 mod testing;
 mod timeline;
@@ -70,7 +73,8 @@ use core::{
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
-use crossbeam_channel::{Sender, bounded, unbounded};
+use crossbeam_channel::unbounded;
+use jobs::Jobs;
 use mio::net::TcpListener;
 use pool::Pool;
 use port::{ConnectionId, Control, Mailbox, Port};
@@ -153,7 +157,6 @@ pub struct Server {
     pool: Arc<Pool>,
     port: Arc<Port>,
     reactor: Option<JoinHandle<()>>,
-    demo: Option<(Sender<()>, JoinHandle<()>)>,
     capture: Option<CaptureThread>,
 }
 
@@ -176,6 +179,7 @@ struct Shared {
     merge: Merge,
     stall_timeout: Duration,
     stats: Stats,
+    jobs: Jobs,
     capture: Option<Capture>,
     is_stopping: AtomicBool,
     seeds: RandomState,
@@ -223,6 +227,7 @@ impl Server {
             merge: config.merge,
             stall_timeout: config.stall_timeout,
             stats: Stats::default(),
+            jobs: Jobs::default(),
             capture,
             is_stopping: AtomicBool::new(false),
             seeds: RandomState::new(),
@@ -243,20 +248,17 @@ impl Server {
             .spawn(move || reactor.run())
             .map_err(StartError::System)?;
 
-        let mut server = Server {
+        let server = Server {
             addresses,
             shared: Some(shared.clone()),
             pool,
             port: port.clone(),
             reactor: Some(reactor),
-            demo: None,
             capture: capture_thread,
         };
         if config.demo {
             let publisher = Mailbox::new(ConnectionId(0), Ipv4Addr::LOCALHOST.into(), port);
-            let (stop, stopped) = bounded(0);
-            let demo = demo::start(shared, Arc::new(publisher), stopped).map_err(StartError::System)?;
-            server.demo = Some((stop, demo));
+            demo::start(shared, Arc::new(publisher)).map_err(StartError::System)?;
         }
         Ok(server)
     }
@@ -299,15 +301,13 @@ impl Server {
     fn shut_down(&mut self) {
         let Some(shared) = self.shared.take() else { return };
         shared.is_stopping.store(true, Ordering::SeqCst);
-        if let Some((stop, thread)) = self.demo.take() {
-            drop(stop);
-            join(thread);
-        }
+        shared.jobs.stop();
         self.port.send(Control::Stop);
         if let Some(thread) = self.reactor.take() {
             join(thread);
         }
         self.pool.join();
+        shared.jobs.join();
         // The last holder of the capture's queue; its thread ends when it has written what waits.
         drop(shared);
         if let Some(thread) = self.capture.take() {

@@ -50,13 +50,18 @@ pub(super) enum Control {
 /// A thread's door: messages, and a waker for when it sleeps in `poll`.
 pub(super) struct Port {
     control: Sender<Control>,
-    waker: Waker,
+    waker: Option<Waker>,
     asleep: AtomicBool,
 }
 
 impl Port {
     pub(super) fn new(control: Sender<Control>, waker: Waker) -> Port {
-        Port { control, waker, asleep: AtomicBool::new(false) }
+        Port { control, waker: Some(waker), asleep: AtomicBool::new(false) }
+    }
+
+    /// For a thread that waits in its channels and never in `poll`.
+    pub(super) fn without_waker(control: Sender<Control>) -> Port {
+        Port { control, waker: None, asleep: AtomicBool::new(false) }
     }
 
     /// Leaves a message. It is lost if the thread has ended, which is right: it owned nothing then.
@@ -69,9 +74,9 @@ impl Port {
     fn wake(&self) {
         // Sequentially consistent on both sides: either this sees the thread asleep, or the thread sees the
         // message when it looks once more before it sleeps.
-        if self.asleep.swap(false, Ordering::SeqCst) {
+        if let Some(waker) = self.waker.as_ref().filter(|_| self.asleep.swap(false, Ordering::SeqCst)) {
             // Fails only if the eventfd's counter is full, when the thread is about to wake anyway.
-            let _ = self.waker.wake();
+            let _ = waker.wake();
         }
     }
 
