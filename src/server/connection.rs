@@ -53,6 +53,8 @@ pub(super) struct Connection {
     pub(super) is_in_line: bool,
     /// We have shut our side down.
     is_shut: bool,
+    /// The last read was a large part of what there was to read, or of a message.
+    is_bulky: bool,
     is_over: bool,
     /// Output has waited since then without a byte being taken.
     stalled_since: Option<MonoTime>,
@@ -143,6 +145,7 @@ impl Connection {
             is_blocked: false,
             is_broken: false,
             is_shut: false,
+            is_bulky: false,
             is_over: false,
             stalled_since: None,
             stall_timeout: shared.stall_timeout,
@@ -173,6 +176,11 @@ impl Connection {
         }
     }
 
+    /// It publishes, one small message after the other: what it sent next may wait a little (see `coalescing`).
+    pub(super) fn is_patient(&self) -> bool {
+        !self.is_bulky && self.streams.iter().any(|(_, role)| matches!(role, Role::Publishing(_)))
+    }
+
     /// Nothing is left to do but to drop it.
     pub(super) fn is_over(&self) -> bool {
         self.is_over || self.session.state() == State::Closed
@@ -198,6 +206,7 @@ impl Connection {
                 Ok(0) => self.peer_closed(cx),
                 Ok(count) => {
                     self.may_read = count == buffer.len() || self.is_hung_up;
+                    self.is_bulky = count >= buffer.len() / 2;
                     budget = budget.saturating_sub(count);
                     if let Some(recorder) = &mut self.recorder {
                         recorder.input(&buffer[..count]);

@@ -110,8 +110,7 @@ pub struct Config {
     pub takeover: Takeover,
     /// `--resume-window`: how long players wait, unaware, for a publisher that vanished. Zero: not at all.
     pub resume_window: Duration,
-    /// `--subscriber-threads`: so many threads at most write media; at least 1. By default a core is
-    /// left to the reactor where there are several.
+    /// `--subscriber-threads`: so many threads at most write media; at least 1.
     pub subscriber_threads: usize,
     /// `--merge`: when players get what was gathered.
     pub merge: Merge,
@@ -138,7 +137,7 @@ impl Default for Config {
             publish_from: Networks::default(),
             takeover: Takeover::default(),
             resume_window: Duration::from_secs(10),
-            subscriber_threads: cores.saturating_sub(1).max(1),
+            subscriber_threads: subscriber_threads(cores),
             merge: Merge::default(),
             gop_cache: 8 << 20,
             max_connections: 10_000,
@@ -148,6 +147,11 @@ impl Default for Config {
             limits: Limits::default(),
         }
     }
+}
+
+/// A core is left to the reactor where there are several.
+const fn subscriber_threads(cores: usize) -> usize {
+    if cores > 1 { cores - 1 } else { 1 }
 }
 
 /// A running server. Dropping it stops it.
@@ -399,6 +403,11 @@ fn plain(error: &io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_core_is_left_to_the_reactor_where_there_are_several() {
+        assert_eq!([0, 1, 2, 4].map(subscriber_threads), [1, 1, 1, 3]);
+    }
 
     /// Stays below what Linux allows (`net.core.somaxconn`), and above what it once allowed.
     #[test]

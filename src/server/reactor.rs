@@ -8,7 +8,7 @@
 
 use super::{
     STOP_GRACE, Shared,
-    coalescing::Coalescing,
+    coalescing::{Coalescing, Look},
     connection::{Connection, Context, Owned},
     owner::Owner,
     player::Action,
@@ -100,7 +100,7 @@ impl Reactor {
         while !self.stop_at.is_some_and(|at| at <= self.shared.now() || self.sockets.is_empty()) {
             self.sleep(&mut ready);
             let now = self.shared.now();
-            self.coalescing.note(now, ready.len());
+            self.coalescing.note(now, self.patient(&ready));
             while let Ok(message) = self.control.try_recv() {
                 self.handle_control(now, message);
             }
@@ -139,17 +139,26 @@ impl Reactor {
             until = Some(now);
         }
         ready.clear();
-        self.sockets.wait(now, until, ready);
-        // It may have slept for long. Only sockets can wait for others: neither an accept nor a message of another thread,
-        // nor who is behind.
+        let is_woken = self.sockets.wait(now, until, ready);
+        // It may have slept for long.
         let now = self.shared.now();
-        let may_rest = !ready.is_empty() && ready.len() < EVENTS && !self.sockets.is_behind();
-        let rest = self.coalescing.rest(now).filter(|_| may_rest && until.is_none_or(|at| at > now));
-        if let Some(rest) = rest {
+        let is_due = until.is_some_and(|at| at <= now);
+        let is_urgent = is_woken || is_due || ready.len() >= EVENTS || self.sockets.is_behind();
+        let look = Look { ready: ready.len(), patient: self.patient(ready), is_urgent };
+        if let Some(rest) = self.coalescing.rest(now, look) {
             thread::sleep(rest);
             self.sockets.wait(now, Some(now), ready);
         }
         self.port.stay_awake();
+    }
+
+    /// How many of them are publishers in the middle of their stream.
+    fn patient(&self, ready: &[Ready]) -> usize {
+        let is_patient = |ready: &&Ready| match **ready {
+            Ready::Connection(index) => self.sockets.get(index).is_some_and(Connection::is_patient),
+            Ready::Other(_) => false,
+        };
+        ready.iter().filter(is_patient).count()
     }
 
     fn handle_control(&mut self, now: MonoTime, message: Control) {

@@ -63,21 +63,25 @@ impl Sockets {
         self.poll.registry()
     }
 
-    /// Sleeps until something is ready, `until` or a connection's deadline has come; adds who is ready to `ready`.
-    pub(super) fn wait(&mut self, now: MonoTime, until: Option<MonoTime>, ready: &mut Vec<Ready>) {
+    /// Sleeps until something is ready, `until` or a connection's deadline has come; adds who is ready to `ready`. True
+    /// if another thread has knocked.
+    pub(super) fn wait(&mut self, now: MonoTime, until: Option<MonoTime>, ready: &mut Vec<Ready>) -> bool {
         let deadline = [until, self.deadlines.next()].into_iter().flatten().min();
         let rest = if self.is_behind() { Some(Duration::ZERO) } else { deadline.map(|at| at.since(now)) };
         if let Err(error) = self.poll.poll(&mut self.events, rest) {
             if error.kind() != io::ErrorKind::Interrupted {
                 log::error!("poll: {error}");
             }
-            return;
+            return false;
         }
+        let mut is_woken = false;
         for event in &self.events {
-            if event.token() != WAKE {
-                ready.push(ready_of(event, self.first, &mut self.connections));
+            match event.token() {
+                WAKE => is_woken = true,
+                _ => ready.push(ready_of(event, self.first, &mut self.connections)),
             }
         }
+        is_woken
     }
 
     /// Takes a connection in; gives it back if it cannot be registered.
@@ -102,6 +106,10 @@ impl Sockets {
         // Fails only if the socket was never registered.
         let _ = connection.deregister(self.poll.registry());
         Some(connection)
+    }
+
+    pub(super) fn get(&self, index: usize) -> Option<&Connection> {
+        self.connections.get(index)?.as_deref()
     }
 
     pub(super) fn get_mut(&mut self, index: usize) -> Option<&mut Connection> {

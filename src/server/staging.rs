@@ -18,8 +18,9 @@ use std::{
 const MIN_PLAYERS: usize = 16;
 /// Bytes from which on `sendfile` costs less than a copy.
 const MIN_BYTES: usize = 2048;
-/// Where the piece begins in the file. `sendfile` takes up 16 pages at a time; from the start of a page they are a few bytes more
-/// than a TCP segment before it is cut for the wire, which then go out, and are acknowledged, as one of their own.
+/// Where the piece begins in the file. `sendfile` takes 16 pages at a time. From the start of a page, and where pages have 4 KB, they
+/// are a few bytes more than the largest TCP segment; on loopback, where the acknowledgement is back before the next pages
+/// are there, these go out as a segment of their own.
 const START: u64 = 512;
 
 /// See the module. Costs nothing before the first piece.

@@ -194,14 +194,13 @@ impl Subscriber {
             }
         };
         self.apply(now, index, &mut actions);
-        // What came before the move gets no new event from the system.
+        // What came before the move gets no new event from the system: this puts it in line.
         self.with(now, index, |connection, cx| {
             connection.check_mail(cx);
             if cx.shared.is_stopping() {
                 connection.close(cx, CloseReason::Shutdown);
             }
         });
-        self.turn(now, index);
     }
 
     /// One connection's turn: read, do what it asks for, write.
