@@ -6,7 +6,9 @@
 
 pub use crate::{
     amf::fuzz as amf0,
+    codec::fuzz as codec,
     flv::fuzz as flv,
+    mp4::fuzz::fuzz as mp4,
     rtmp::{
         chunk::fuzz as chunk,
         handshake::fuzz as handshake,

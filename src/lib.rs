@@ -3,14 +3,16 @@
 //! | module | what | std? |
 //! |---|---|---|
 //! | [`amf`] | AMF0 and AMF3 values: decode with budgets, encode | no |
+//! | [`codec`] | what is inside of tags: records, parameter sets, raw streams | no |
 //! | [`flv`] | tags: the currency of the server; FLV reader and writer | no |
 //! | [`rtmp`] | one RTMP connection as a state machine, client or server | no |
 //! | `media` | recorded files as tags, whoever reads their bytes | feature `std` |
+//! | `mp4` | MP4 files: boxes, and writing them | feature `std` |
 //! | `pcap` | captures of TCP conversations, read and written | feature `pcap` / `server` |
 //! | `cli` | the flags of the program | feature `server` |
 //! | `server` | sockets, threads, clocks, files: the only impure part | feature `server` |
 //!
-//! With `--no-default-features` only the first three are built, for `no_std` with `alloc`.
+//! With `--no-default-features` only the first four are built, for `no_std` with `alloc`.
 #![no_std]
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -22,11 +24,14 @@ extern crate std;
 pub mod amf;
 #[cfg(feature = "server")]
 pub mod cli;
+pub mod codec;
 pub mod flv;
 #[cfg(any(feature = "fuzzing", test))]
 pub mod fuzz;
 #[cfg(feature = "std")]
 pub mod media;
+#[cfg(feature = "std")]
+pub mod mp4;
 #[cfg(any(feature = "pcap", feature = "server"))]
 pub mod pcap;
 pub mod rtmp;

@@ -1,7 +1,8 @@
 //! FLV: the tag, which is what the whole server passes around, and the FLV file format around it.
 //!
 //! RTMP audio, video and data messages are FLV tag bodies, so [`Tag`] serves both. [`class`] says what a tag is
-//! for, [`body`] builds one, [`data`] looks into data messages; [`reader`] and [`writer`] turn files and HTTP streams into tags and back.
+//! for, [`body`] builds one, [`data`] looks into data messages; [`reader`] and [`writer`] turn files and HTTP streams into tags and back,
+//! [`timeline`] keeps time going where one source follows another.
 
 pub mod body;
 pub mod class;
@@ -10,7 +11,9 @@ pub mod data;
 #[cfg(any(test, feature = "fuzzing"))]
 mod fuzz;
 pub mod reader;
+pub mod summary;
 pub mod tag;
+pub mod timeline;
 pub mod writer;
 
 pub use class::{TagClass, TagRole, Track, Tracks};
@@ -19,6 +22,7 @@ pub use codec::Codec;
 pub use fuzz::fuzz;
 pub use reader::{Item, ReadError, ReadErrorKind, Reader, ReaderLimits};
 pub use tag::{Tag, TagKind};
+pub use timeline::Timeline;
 
 #[cfg(test)]
 mod tests;

@@ -148,11 +148,11 @@ enum State {
 
 /// The 11 bytes before a tag body.
 #[derive(Clone, Copy, Debug)]
-struct TagHeader {
+pub(crate) struct TagHeader {
     /// With the filter bit and the two reserved ones.
     tag_type: u8,
-    len: u32,
-    timestamp: Timestamp,
+    pub(crate) len: u32,
+    pub(crate) timestamp: Timestamp,
     /// Always 0, says the format.
     stream_id: u32,
 }
@@ -388,7 +388,7 @@ impl Reader {
 }
 
 impl TagHeader {
-    fn read(cursor: &mut Cursor<'_>) -> Option<TagHeader> {
+    pub(crate) fn read(cursor: &mut Cursor<'_>) -> Option<TagHeader> {
         let (tag_type, len) = (cursor.u8()?, cursor.u24()?);
         let (low, high) = (cursor.u24()?, cursor.u8()?);
         let timestamp = Timestamp(u32::from(high) << 24 | low);
@@ -396,7 +396,7 @@ impl TagHeader {
     }
 
     /// `None` for types without a use and for encrypted tags (filter bit 0x20).
-    fn kind(&self) -> Option<TagKind> {
+    pub(crate) fn kind(&self) -> Option<TagKind> {
         Some(match self.tag_type {
             8 => TagKind::Audio,
             9 => TagKind::Video,
@@ -407,7 +407,7 @@ impl TagHeader {
 
     /// Looks like a header, and not like the middle of something. The right PreviousTagSize before it makes up
     /// for a stream id, or for an unknown type, but not for both.
-    fn is_plausible(&self, is_confirmed: bool) -> bool {
+    pub(crate) fn is_plausible(&self, is_confirmed: bool) -> bool {
         let is_known = matches!(self.tag_type & !FILTER, 8 | 9 | AMF3_DATA | 18);
         self.tag_type & RESERVED == 0
             && match (is_known, self.stream_id) {

@@ -4,11 +4,25 @@
 //! as a publisher would send them, and the places where a player can begin. Not here: pacing, names, sending.
 //! Bounds: each format names its own; none ever holds more than an index and one frame.
 
+pub mod adts;
+pub mod flv;
+pub mod format;
+mod frames;
+pub mod metadata;
+pub mod mp3;
+pub mod mp4;
+pub mod pace;
+
+pub use adts::AdtsReader;
+pub use flv::FlvReader;
+pub use mp3::Mp3Reader;
+pub use mp4::Mp4Reader;
+
 use crate::{
     flv::{Codec, Tag},
     rtmp::Timestamp,
 };
-use alloc::{string::String, vec::Vec};
+use alloc::{boxed::Box, string::String, vec::Vec};
 use core::fmt;
 
 /// Bytes that can be read at any offset: a file, or a slice in memory.
@@ -51,6 +65,36 @@ pub trait MediaReader {
     /// # Errors
     /// The file cannot be read.
     fn seek(&mut self, target: Timestamp) -> Result<Timestamp, MediaError>;
+
+    /// Goes back to the very first tag, which may lie before the first keyframe.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    fn rewind(&mut self) -> Result<(), MediaError> {
+        self.seek(Timestamp(0)).map(drop)
+    }
+}
+
+impl<R: MediaReader + ?Sized> MediaReader for Box<R> {
+    fn info(&self) -> &MediaInfo {
+        (**self).info()
+    }
+
+    fn headers(&self) -> Vec<Tag> {
+        (**self).headers()
+    }
+
+    fn next(&mut self) -> Result<Option<Tag>, MediaError> {
+        (**self).next()
+    }
+
+    fn seek(&mut self, target: Timestamp) -> Result<Timestamp, MediaError> {
+        (**self).seek(target)
+    }
+
+    fn rewind(&mut self) -> Result<(), MediaError> {
+        (**self).rewind()
+    }
 }
 
 /// What is in a file.

@@ -1,0 +1,135 @@
+//! Opus: the identification header (RFC 7845, 5.1), which tags carry, and MP4's `dOps` box, which is the same in another byte order.
+//!
+//! Not here: Opus packets. Total: broken bytes give `None`.
+
+use alloc::vec::Vec;
+
+/// Fields of both forms, but the byte order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpusConfig<'a> {
+    /// 1 or more.
+    pub channels: u8,
+    /// Samples at 48 kHz to drop at the beginning.
+    pub pre_skip: u16,
+    /// Of the original, in Hz. Opus itself always gives 48000.
+    pub input_rate: u32,
+    /// In 256ths of a dB.
+    pub gain: i16,
+    /// 0 for mono and stereo.
+    pub mapping_family: u8,
+    /// Streams, coupled streams, channels; empty with family 0.
+    pub mapping: &'a [u8],
+}
+
+impl<'a> OpusConfig<'a> {
+    /// Parses an `OpusHead`.
+    pub fn parse_head(head: &'a [u8]) -> Option<OpusConfig<'a>> {
+        let fields = head.strip_prefix(MAGIC)?;
+        // Minor versions are compatible.
+        let (version, fields) = fields.split_first()?;
+        let (fields, mapping) = fields.split_at_checked(FIELDS_LEN).filter(|_| version & 0xf0 == 0)?;
+        let &[channels, skip_0, skip_1, rate_0, rate_1, rate_2, rate_3, gain_0, gain_1, mapping_family] =
+            fields
+        else {
+            return None;
+        };
+        let config = OpusConfig {
+            channels,
+            pre_skip: u16::from_le_bytes([skip_0, skip_1]),
+            input_rate: u32::from_le_bytes([rate_0, rate_1, rate_2, rate_3]),
+            gain: i16::from_le_bytes([gain_0, gain_1]),
+            mapping_family,
+            mapping,
+        };
+        config.checked()
+    }
+
+    /// Parses the contents of a `dOps` box.
+    pub fn parse_box(dops: &'a [u8]) -> Option<OpusConfig<'a>> {
+        let (version, fields) = dops.split_first()?;
+        let (fields, mapping) = fields.split_at_checked(FIELDS_LEN).filter(|_| *version == 0)?;
+        let &[channels, skip_0, skip_1, rate_0, rate_1, rate_2, rate_3, gain_0, gain_1, mapping_family] =
+            fields
+        else {
+            return None;
+        };
+        let config = OpusConfig {
+            channels,
+            pre_skip: u16::from_be_bytes([skip_0, skip_1]),
+            input_rate: u32::from_be_bytes([rate_0, rate_1, rate_2, rate_3]),
+            gain: i16::from_be_bytes([gain_0, gain_1]),
+            mapping_family,
+            mapping,
+        };
+        config.checked()
+    }
+
+    /// An `OpusHead`.
+    pub fn build_head(&self) -> Vec<u8> {
+        let mut head = MAGIC.to_vec();
+        head.extend_from_slice(&[1, self.channels]);
+        head.extend_from_slice(&self.pre_skip.to_le_bytes());
+        head.extend_from_slice(&self.input_rate.to_le_bytes());
+        head.extend_from_slice(&self.gain.to_le_bytes());
+        head.push(self.mapping_family);
+        head.extend_from_slice(self.mapping);
+        head
+    }
+
+    /// The contents of a `dOps` box.
+    pub fn build_box(&self) -> Vec<u8> {
+        let mut dops = Vec::with_capacity(1 + FIELDS_LEN + self.mapping.len());
+        dops.extend_from_slice(&[0, self.channels]);
+        dops.extend_from_slice(&self.pre_skip.to_be_bytes());
+        dops.extend_from_slice(&self.input_rate.to_be_bytes());
+        dops.extend_from_slice(&self.gain.to_be_bytes());
+        dops.push(self.mapping_family);
+        dops.extend_from_slice(self.mapping);
+        dops
+    }
+
+    /// With the mapping table that the family needs, and nothing behind it.
+    fn checked(mut self) -> Option<OpusConfig<'a>> {
+        let len = if self.mapping_family == 0 { 0 } else { 2 + usize::from(self.channels) };
+        self.mapping = self.mapping.get(..len)?;
+        (self.channels > 0).then_some(self)
+    }
+}
+
+/// What every decoder gives, in Hz.
+pub const SAMPLE_RATE: u32 = 48_000;
+
+const MAGIC: &[u8] = b"OpusHead";
+/// Channels to mapping family.
+const FIELDS_LEN: usize = 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_head_and_the_box_say_the_same() {
+        let head = b"OpusHead\x01\x02\x38\x01\x80\xbb\x00\x00\xff\xff\x00";
+        let dops = [0, 2, 1, 0x38, 0, 0, 0xbb, 0x80, 0xff, 0xff, 0];
+        let config = OpusConfig {
+            channels: 2,
+            pre_skip: 312,
+            input_rate: 48_000,
+            gain: -1,
+            mapping_family: 0,
+            mapping: &[],
+        };
+        assert_eq!(OpusConfig::parse_head(head), Some(config));
+        assert_eq!(OpusConfig::parse_box(&dops), Some(config));
+        assert_eq!((config.build_head(), config.build_box()), (head.to_vec(), dops.to_vec()));
+        let surround = OpusConfig { channels: 3, mapping_family: 1, mapping: &[2, 1, 0, 1, 2], ..config };
+        assert_eq!(OpusConfig::parse_head(&surround.build_head()), Some(surround));
+        let bytes = surround.build_box();
+        assert_eq!(OpusConfig::parse_box(&bytes), Some(surround));
+        for len in 0..bytes.len() {
+            assert_eq!(OpusConfig::parse_box(&bytes[..len]), None, "{len} bytes");
+        }
+        assert_eq!(OpusConfig::parse_box(&[0; 11]), None, "no channels");
+        assert_eq!(OpusConfig::parse_head(b"OpusHeap\x01\x02\x38\x01\x80\xbb\x00\x00\x00\x00\x00"), None);
+    }
+}

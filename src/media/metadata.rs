@@ -1,0 +1,168 @@
+//! `onMetaData` for players of a file: what is known of it, and what an FLV file says of itself.
+//!
+//! An ECMA array, in which ffmpeg looks for the tracks it is to expect, of plain values only: on others old versions give
+//! up. Where the file's own properties and what was found contradict each other, what was found counts.
+//! Bounds: [`MAX_VALUES`] and [`MAX_DEPTH`] of an FLV file's metadata.
+
+use super::MediaInfo;
+use crate::{
+    amf::{Budget, Object, Value, amf0},
+    flv::{Codec, Tag, TagKind, data, summary},
+    rtmp::{Payload, Timestamp},
+};
+use alloc::{string::String, vec::Vec};
+
+/// Values in the metadata of a file: a list of 32 000 keyframes, one every 2 s for 18 hours.
+const MAX_VALUES: usize = 1 << 16;
+/// A list of keyframes is three deep.
+const MAX_DEPTH: usize = 16;
+/// Takes the room of what a recorder did not know yet; of no use to players.
+const PADDING: &str = "padding";
+/// Names of properties are shorter; ffmpeg refuses longer ones.
+const MAX_KEY_LEN: usize = 127;
+
+/// The properties of an `onMetaData` body; `None` if it is something else. Of a damaged one, those before the damage.
+pub fn properties(body: &Payload) -> Option<Object> {
+    let body = data::relayed(body);
+    let (values, _) = amf0::decode_all(&body, Budget::new(MAX_DEPTH, MAX_VALUES));
+    let [name, properties, ..] = &values[..] else { return None };
+    (name.as_str() == Some("onMetaData")).then(|| properties.as_object().cloned())?
+}
+
+/// What an `onMetaData` body says of the stream itself, without what is only true of one file of it; `None` if it is
+/// something else.
+pub fn of_stream(body: &Payload) -> Option<Object> {
+    let all = properties(body)?;
+    Some(all.0.into_iter().filter(|(key, _)| !summary::OWN.contains(&key.as_str())).collect())
+}
+
+/// A file's metadata as a live publisher says it: the same bytes where nothing in them is about the file.
+pub fn live(tag: &Tag) -> Tag {
+    let (Some(all), Some(own)) = (properties(&tag.body), of_stream(&tag.body)) else { return tag.clone() };
+    if own.len() == all.len() {
+        return tag.clone();
+    }
+    let mut body = Vec::new();
+    amf0::encode(&"onMetaData".into(), &mut body);
+    amf0::encode(&Value::EcmaArray(own), &mut body);
+    Tag { body: Payload::from(body), ..tag.clone() }
+}
+
+/// The tag for players of a file.
+pub fn tag(info: &MediaInfo, timestamp: Timestamp) -> Tag {
+    let own = info.metadata.as_ref().and_then(|tag| properties(&tag.body)).unwrap_or_default();
+    let has_own_list = own.get("keyframes").is_some();
+    let mut all: Object = own.0.into_iter().filter_map(|(key, value)| plain(key, value)).collect();
+    all.insert("duration", f64::from(info.duration) / 1000.0);
+    if let Some(video) = &info.video {
+        for (key, value) in [("width", video.width), ("height", video.height)] {
+            if value > 0 {
+                all.insert(key, value);
+            }
+        }
+        if video.frame_rate > 0.0 {
+            all.insert("framerate", video.frame_rate);
+        }
+        if let Some(id) = codec_id(video.codec) {
+            all.insert("videocodecid", id);
+        }
+    }
+    if let Some(audio) = &info.audio {
+        if audio.sample_rate > 0 {
+            all.insert("audiosamplerate", audio.sample_rate);
+        }
+        if audio.channels > 0 {
+            all.insert("audiochannels", u32::from(audio.channels));
+            all.insert("stereo", audio.channels > 1);
+        }
+        if let Some(id) = codec_id(audio.codec) {
+            all.insert("audiocodecid", id);
+        }
+    }
+    all.insert("filesize", info.size as f64);
+    all.insert("canSeekToEnd", info.video.is_none());
+    if !has_own_list && !info.keyframes.is_empty() {
+        let offsets: Vec<Value> = info.keyframes.iter().map(|at| (at.offset as f64).into()).collect();
+        let times = info.keyframes.iter().map(|at| (f64::from(at.timestamp.0) / 1000.0).into());
+        let times: Vec<Value> = times.collect();
+        all.insert("keyframes", Object::from([("filepositions", offsets), ("times", times)].map(listed)));
+    }
+    let mut body = Vec::new();
+    amf0::encode(&"onMetaData".into(), &mut body);
+    amf0::encode(&Value::EcmaArray(all), &mut body);
+    Tag { kind: TagKind::Data, timestamp, body: Payload::from(body) }
+}
+
+fn listed((key, values): (&'static str, Vec<Value>)) -> (&'static str, Value) {
+    (key, values.into())
+}
+
+/// The property, if every player understands it.
+fn plain(key: String, value: Value) -> Option<(String, Value)> {
+    let is_plain = matches!(
+        value,
+        Value::Number(_)
+            | Value::Boolean(_)
+            | Value::String(_)
+            | Value::Object(_)
+            | Value::EcmaArray(_)
+            | Value::StrictArray(_)
+            | Value::Date(_)
+    );
+    (is_plain && key.len() <= MAX_KEY_LEN && key != PADDING).then_some((key, value))
+}
+
+/// `videocodecid` and `audiocodecid`: the number in a classic tag's first byte, else the FourCC as a number (Enhanced RTMP 4).
+fn codec_id(codec: Codec) -> Option<u32> {
+    Some(match codec {
+        Codec::H263 => 2,
+        Codec::Screen => 3,
+        Codec::Vp6 => 4,
+        Codec::Vp6Alpha => 5,
+        Codec::Screen2 => 6,
+        Codec::H264 => 7,
+        Codec::Pcm => 3,
+        Codec::Adpcm => 1,
+        Codec::Mp3 => 2,
+        Codec::Nellymoser => 6,
+        Codec::G711A => 7,
+        Codec::G711U => 8,
+        Codec::Aac => 10,
+        Codec::Speex => 11,
+        codec => return codec.fourcc().map(u32::from_be_bytes),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tag(properties: Object) -> Tag {
+        let mut body = Vec::new();
+        amf0::encode(&"onMetaData".into(), &mut body);
+        amf0::encode(&Value::EcmaArray(properties), &mut body);
+        Tag { kind: TagKind::Data, timestamp: Timestamp(0), body: Payload::from(body) }
+    }
+
+    #[test]
+    fn a_live_publisher_says_nothing_about_a_file() {
+        let plain = tag(Object::from([("width", 640.0.into()), ("encoder", "somebody".into())]));
+        assert_eq!(live(&plain).body.as_ptr(), plain.body.as_ptr(), "the same bytes");
+        let file = tag(Object::from([
+            ("duration", 3.0.into()),
+            ("width", 640.0.into()),
+            ("keyframes", Object::new().into()),
+            (PADDING, Value::from(alloc::vec![Value::Number(0.0)])),
+            ("encoder", "somebody".into()),
+        ]));
+        assert_eq!(live(&file), plain);
+    }
+
+    #[test]
+    fn what_is_no_metadata_stays_what_it_is() {
+        for body in [&b""[..], b"\x02\0\x02hi\x05", b"\x02\0\x0aonMetaData", b"\x02\0\x0aonMetaData\x05"] {
+            let tag = Tag { kind: TagKind::Data, timestamp: Timestamp(7), body: Payload::from(body) };
+            assert_eq!((live(&tag), of_stream(&tag.body)), (tag, None), "{body:x?}");
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! Tags -> a file: which tracks there are, and the frames in them.
+//!
+//! The header comes first and names every track, but configuration comes with the stream. So frames wait until video and
+//! audio are both known, [`MAX_WAIT`] or [`MAX_WAITING_BYTES`] at most; a track that nothing was heard of by then is not in
+//! the file, nor is one in a codec without an entry in MP4. Configuration that changes needs another file.
+
+use super::{Index, Sample, Track, Writer};
+use crate::{
+    codec::{self, vpx},
+    flv::{Codec, Tag, TagKind, TagRole},
+    rtmp::Payload,
+};
+use alloc::vec::Vec;
+use core::fmt;
+
+/// Milliseconds of media that wait for a track that may yet come.
+const MAX_WAIT: u64 = 1000;
+/// Bytes of the same.
+const MAX_WAITING_BYTES: usize = 8 << 20;
+/// Tracks of a file: as many as any stream has, and some.
+const MAX_TRACKS: usize = 16;
+
+/// Writes one file. Give it every tag of a stream, and write what it appends.
+#[derive(Debug)]
+pub struct TagWriter {
+    /// Pixels of video whose configuration does not tell.
+    size: (u32, u32),
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Waiting { configs: Vec<Config>, frames: Vec<(u64, Tag)>, bytes: usize },
+    Writing { writer: Writer, lanes: Vec<Lane> },
+}
+
+/// How a track is decoded.
+#[derive(Clone, Debug)]
+struct Config {
+    lane: Lane,
+    record: Payload,
+}
+
+/// Which frames belong to a track.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Lane {
+    kind: TagKind,
+    id: u8,
+    codec: Codec,
+}
+
+/// The stream has no track that MP4 can hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NothingToWrite;
+
+impl fmt::Display for NothingToWrite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no track of the stream fits into MP4")
+    }
+}
+
+impl core::error::Error for NothingToWrite {}
+
+impl TagWriter {
+    /// A file without a byte. `size`: width and height where the configuration does not tell, 0 if unknown.
+    pub fn new(size: (u32, u32)) -> TagWriter {
+        TagWriter { size, state: State::Waiting { configs: Vec::new(), frames: Vec::new(), bytes: 0 } }
+    }
+
+    /// Takes a tag, `at` milliseconds from the start of the file; appends to `out` what belongs into the file now.
+    ///
+    /// # Errors
+    /// When the header is due and there is no track for it.
+    pub fn push(&mut self, at: u64, tag: &Tag, out: &mut Vec<u8>) -> Result<(), NothingToWrite> {
+        match &mut self.state {
+            State::Writing { writer, lanes } => write(writer, lanes, at, tag, out),
+            State::Waiting { configs, frames, bytes } => {
+                note_configs(configs, tag);
+                if matches!(tag.classify().role, TagRole::Keyframe | TagRole::Frame) {
+                    *bytes += tag.body.len();
+                    frames.push((at, tag.clone()));
+                }
+                let has = |kind| configs.iter().any(|config| config.lane.kind == kind);
+                let first = frames.first().map_or(at, |(first, _)| *first);
+                let is_long = at.saturating_sub(first) >= MAX_WAIT || *bytes > MAX_WAITING_BYTES;
+                if !frames.is_empty() && (is_long || has(TagKind::Video) && has(TagKind::Audio)) {
+                    return self.begin(out);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends what is complete, for a stream that has fallen silent.
+    ///
+    /// # Errors
+    /// As for `push`.
+    pub fn flush(&mut self, out: &mut Vec<u8>) -> Result<(), NothingToWrite> {
+        self.begin(out)?;
+        if let State::Writing { writer, .. } = &mut self.state {
+            out.extend(writer.flush().unwrap_or_default());
+        }
+        Ok(())
+    }
+
+    /// Appends the rest. Nothing may follow but the [`TagWriter::index`].
+    ///
+    /// # Errors
+    /// As for `push`.
+    pub fn finish(&mut self, out: &mut Vec<u8>) -> Result<(), NothingToWrite> {
+        self.begin(out)?;
+        if let State::Writing { writer, .. } = &mut self.state {
+            out.extend(writer.finish().unwrap_or_default());
+        }
+        Ok(())
+    }
+
+    /// What makes an ordinary file of it; `None` before the header.
+    pub fn index(&self) -> Option<Index> {
+        match &self.state {
+            State::Waiting { .. } => None,
+            State::Writing { writer, .. } => Some(writer.index()),
+        }
+    }
+
+    /// The header is written: what it does not name will never be in the file.
+    pub fn has_begun(&self) -> bool {
+        matches!(&self.state, State::Writing { .. })
+    }
+
+    /// It is time for another file.
+    pub fn is_full(&self) -> bool {
+        matches!(&self.state, State::Writing { writer, .. } if writer.is_full())
+    }
+
+    /// Width and height: of the configuration, of the first keyframe, or whatever somebody said.
+    fn size_of(&self, lane: Lane, record: &[u8], frames: &[(u64, Tag)]) -> (u32, u32) {
+        let in_frame = match lane.codec {
+            Codec::Vp8 => vpx::vp8_dimensions,
+            Codec::Vp9 => vpx::vp9_dimensions,
+            _ => return codec::dimensions(lane.codec, record).unwrap_or(self.size),
+        };
+        let of_lane =
+            |tag: &Tag| tag.classify().tracks().find(|track| tag.kind == lane.kind && track.id == lane.id);
+        let pieces = frames.iter().filter_map(|(_, tag)| of_lane(tag).map(|track| &tag.body[track.data]));
+        pieces.filter_map(in_frame).next().unwrap_or(self.size)
+    }
+
+    /// Writes the header and what has waited for it, if anything has.
+    fn begin(&mut self, out: &mut Vec<u8>) -> Result<(), NothingToWrite> {
+        let State::Waiting { configs, frames, .. } = &self.state else { return Ok(()) };
+        if frames.is_empty() {
+            return Ok(());
+        }
+        let (mut tracks, mut lanes) = (Vec::new(), Vec::new());
+        for &Config { lane, ref record } in configs {
+            let track = match lane.kind {
+                TagKind::Video => Track::video(lane.codec, record, self.size_of(lane, record, frames)),
+                TagKind::Audio => Track::audio(lane.codec, record),
+                TagKind::Data => None,
+            };
+            if let Some(track) = track {
+                tracks.push(track);
+                lanes.push(lane);
+            }
+        }
+        if tracks.is_empty() {
+            return Err(NothingToWrite);
+        }
+        let (mut writer, start) = Writer::new(tracks);
+        out.extend_from_slice(&start);
+        for (at, tag) in frames {
+            write(&mut writer, &lanes, *at, tag, out);
+        }
+        self.state = State::Writing { writer, lanes };
+        Ok(())
+    }
+}
+
+/// Learns the configuration that a tag holds: of MP3, which has none of its own, a frame.
+fn note_configs(configs: &mut Vec<Config>, tag: &Tag) {
+    let class = tag.classify();
+    let is_header = class.role == TagRole::SequenceHeader;
+    for track in class.tracks() {
+        let Some(codec) = track.codec.filter(|codec| is_header || is_known_by_frames(*codec, tag)) else {
+            continue;
+        };
+        let lane = Lane { kind: tag.kind, id: track.id, codec };
+        let is_same = |config: &Config| config.lane.kind == lane.kind && config.lane.id == lane.id;
+        let record = tag.body.slice(track.data);
+        match configs.iter().position(is_same) {
+            Some(known) if is_header => configs[known] = Config { lane, record },
+            None if configs.len() < MAX_TRACKS => configs.push(Config { lane, record }),
+            _ => {}
+        }
+    }
+}
+
+fn is_known_by_frames(codec: Codec, tag: &Tag) -> bool {
+    codec == Codec::Mp3 && tag.classify().role == TagRole::Frame
+}
+
+fn write(writer: &mut Writer, lanes: &[Lane], at: u64, tag: &Tag, out: &mut Vec<u8>) {
+    let class = tag.classify();
+    if !matches!(class.role, TagRole::Keyframe | TagRole::Frame) {
+        return;
+    }
+    for track in class.tracks() {
+        let Some(codec) = track.codec else { continue };
+        let lane = Lane { kind: tag.kind, id: track.id, codec };
+        let Some(index) = lanes.iter().position(|own| *own == lane).filter(|_| !track.data.is_empty()) else {
+            continue;
+        };
+        let sample = Sample {
+            at,
+            composition_time: track.composition_time,
+            is_sync: tag.kind == TagKind::Audio || class.is_keyframe(),
+            data: tag.body.slice(track.data),
+        };
+        out.extend(writer.push(index, sample).unwrap_or_default());
+    }
+}
