@@ -68,8 +68,9 @@ doc: ## Build the documentation, private items as well, with warnings as errors
 replay: ## Replay the captured conversations of real programs
 	@$(CARGO) test --locked --features pcap --test replay
 
-bless: ## Write golden transcripts and flag tables of the documents anew: read the difference
+bless: ## Write golden transcripts, flag tables and output in the documents anew: read the difference
 	@BLESS=1 $(CARGO) test --locked --features pcap --test replay --test docs_sync
+	BLESS=1 $(CARGO) test --locked --features tools --test tools walkthrough
 	git status --short tests/data docs README.md
 
 e2e: ## Only the tests with real programs: ffmpeg, GStreamer, rtmpdump

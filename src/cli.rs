@@ -3,7 +3,11 @@
 //! In: arguments. Out: a [`Config`] and a log level, or one line that names the flag. `@FILE` stands for the flags
 //! in a file, one a line, `#` starts a comment. Sizes take K, M, G (KiB, MiB, GiB) behind the number.
 
-use crate::server::{Config, Merge, Takeover};
+use crate::server::{
+    Config, Merge, NameTemplate, Pattern, RecordConfig, RecordFormat, Takeover,
+    relay::Push,
+    source::{self, Input, SourceConfig, SpecError},
+};
 use alloc::{
     boxed::Box,
     format,
@@ -16,7 +20,7 @@ use core::{
     str::FromStr,
     time::Duration,
 };
-use getopts::{HasArg, Occur, Options};
+use getopts::{HasArg, Matches, Occur, Options};
 use log::LevelFilter;
 use std::{fs, path::PathBuf};
 
@@ -53,7 +57,33 @@ pub const FLAGS: &[Flag] = &[
         is_repeatable: true,
         ..flag("l", "listen", "ADDR", "listen here: address:port, address or port; repeatable", "[::]:1935")
     },
+    flag("m", "media", "DIR", "play the files below DIR as vod/...", "none"),
     flag("", "demo", "", "publish a built-in clip, looped, as live/demo", "off"),
+    Flag {
+        is_repeatable: true,
+        ..flag(
+            "s",
+            "source",
+            "PATH=SPEC",
+            "feed a live stream from a file, a pipe, - (standard input), exec:COMMAND or an rtmp:// URL; repeatable",
+            "none",
+        )
+    },
+    Flag {
+        is_repeatable: true,
+        ..flag("", "pull", "PATH=URL", "feed a live stream from another RTMP server; repeatable", "none")
+    },
+    Flag {
+        is_repeatable: true,
+        ..flag("", "push", "PATH=URL", "send a live stream on to another RTMP server; repeatable", "none")
+    },
+    flag(
+        "",
+        "origin",
+        "URL",
+        "fetch what is played here and published by nobody from URL/PATH, while it is played",
+        "none",
+    ),
     flag(
         "",
         "publish-from",
@@ -92,6 +122,40 @@ pub const FLAGS: &[Flag] = &[
     flag("", "gop-cache", "BYTES", "what late joiners start with: bytes per stream, 0 = off", "8M"),
     flag("", "max-connections", "N", "connections at once", "10000, or what the file limit allows"),
     flag("", "max-queue", "BYTES", "what may wait for a slow player before it loses pictures", "8M"),
+    flag(
+        "r",
+        "record",
+        "DIR",
+        "record streams into DIR: of publishers that ask for it, and see --record-match",
+        "off",
+    ),
+    Flag {
+        is_repeatable: true,
+        ..flag(
+            "",
+            "record-match",
+            "PATTERN",
+            "record these streams unasked: live/*, ** for anything; repeatable",
+            "none",
+        )
+    },
+    flag("", "record-format", "FORMAT", "flv or mp4", "flv"),
+    flag("", "record-segment", "SECONDS", "begin another file at the next keyframe after that long", "off"),
+    flag(
+        "",
+        "record-max-size",
+        "BYTES",
+        "begin another file at the next keyframe after that many bytes",
+        "off",
+    ),
+    flag("", "record-keep", "N", "files of a stream that stay; the oldest are removed", "all"),
+    flag(
+        "",
+        "record-name",
+        "TEMPLATE",
+        "name of the files, with {path}, {date}, {time}, {n}; sub-folders are made",
+        "{path}-{date}-{time}-{n}",
+    ),
     flag("", "capture", "DIR", "write each connection as a pcap into DIR", "off"),
     Flag {
         is_repeatable: true,
@@ -163,7 +227,16 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Command, UsageErr
         let addresses = listen.iter().map(|text| convert("listen", text, address));
         config.listen = addresses.collect::<Result<_, _>>()?;
     }
+    if let Some(text) = value("media") {
+        config.media = Some(convert("media", &text, directory)?);
+    }
     config.demo = matches.opt_present("demo");
+    config.sources = sources(&matches.opt_strs("source"), &matches.opt_strs("pull"))?;
+    config.pushes = pushes(&matches.opt_strs("push"))?;
+    if let Some(text) = value("origin") {
+        // Without the value, whose query may be a token.
+        config.origin = Some(text.parse().map_err(|why| UsageError(format!("--origin: {why}")))?);
+    }
     if let Some(text) = value("publish-from") {
         config.publish_from = text.parse().map_err(|why| bad("publish-from", &text, &format!("{why}")))?;
     }
@@ -192,6 +265,8 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Command, UsageErr
         config.capture = Some(convert("capture", &text, directory)?);
     }
 
+    config.record = record(&matches)?;
+
     let level = match matches.opt_count("verbose").cmp(&matches.opt_count("quiet")) {
         core::cmp::Ordering::Equal => LevelFilter::Info,
         core::cmp::Ordering::Greater if matches.opt_count("verbose") > 1 => LevelFilter::Trace,
@@ -200,6 +275,39 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Command, UsageErr
         core::cmp::Ordering::Less => LevelFilter::Warn,
     };
     Ok(Command::Run { config: Box::new(config), level })
+}
+
+/// `--record` and the flags that need it.
+fn record(matches: &Matches) -> Result<Option<RecordConfig>, UsageError> {
+    let value = |name: &str| matches.opt_str(name);
+    let Some(text) = value("record") else {
+        let names =
+            ["match", "format", "segment", "max-size", "keep", "name"].map(|name| format!("record-{name}"));
+        return match names.iter().find(|name| matches.opt_present(name)) {
+            Some(name) => Err(UsageError(format!("--{name}: needs --record"))),
+            None => Ok(None),
+        };
+    };
+    let mut record = RecordConfig::new(convert("record", &text, directory)?);
+    for text in matches.opt_strs("record-match") {
+        record.patterns.push(convert("record-match", &text, Pattern::from_str)?);
+    }
+    if let Some(text) = value("record-format") {
+        record.format = convert("record-format", &text, record_format)?;
+    }
+    if let Some(text) = value("record-segment") {
+        record.segment = Some(convert("record-segment", &text, positive_seconds)?);
+    }
+    if let Some(text) = value("record-max-size") {
+        record.max_size = Some(convert("record-max-size", &text, positive_size)?);
+    }
+    if let Some(text) = value("record-keep") {
+        record.keep = Some(convert("record-keep", &text, positive)?);
+    }
+    if let Some(text) = value("record-name") {
+        record.name = convert("record-name", &text, NameTemplate::from_str)?;
+    }
+    Ok(Some(record))
 }
 
 /// What `--help` prints.
@@ -280,6 +388,36 @@ fn bad(flag: &str, text: &str, why: &str) -> UsageError {
     UsageError(format!("--{flag} {text}: {why}"))
 }
 
+/// The values may hold tokens and passwords, so messages show their paths only.
+fn sources(sources: &[String], pulls: &[String]) -> Result<Vec<SourceConfig>, UsageError> {
+    let sources = sources.iter().map(|text| about("source", text, SourceConfig::parse(text)));
+    let pulls = pulls.iter().map(|text| about("pull", text, SourceConfig::parse_pull(text)));
+    let all = sources.chain(pulls).collect::<Result<Vec<_>, _>>()?;
+    let is_stdin = |source: &&SourceConfig| matches!(source.input, Input::Stdin { .. });
+    match all.iter().filter(is_stdin).nth(1) {
+        Some(second) => {
+            Err(UsageError(format!("--source {}=-: there is only one standard input", second.path)))
+        }
+        None => Ok(all),
+    }
+}
+
+fn pushes(texts: &[String]) -> Result<Vec<Push>, UsageError> {
+    let parse = |text: &String| {
+        let push = source::split(text)
+            .and_then(|(path, url)| Ok(Push { path, url: url.trim().parse().map_err(SpecError::Url)? }));
+        about("push", text, push)
+    };
+    texts.iter().map(parse).collect()
+}
+
+fn about<T>(flag: &str, text: &str, result: Result<T, SpecError>) -> Result<T, UsageError> {
+    result.map_err(|why| match text.split_once('=') {
+        Some((path, _)) => UsageError(format!("--{flag} {path}=...: {why}")),
+        None => UsageError(format!("--{flag} {text}: {why}")),
+    })
+}
+
 fn address(text: &str) -> Result<SocketAddr, &'static str> {
     const PORT: u16 = 1935;
     let bare = text.trim_start_matches('[').trim_end_matches(']');
@@ -301,11 +439,27 @@ fn takeover(text: &str) -> Result<Takeover, &'static str> {
     })
 }
 
+fn record_format(text: &str) -> Result<RecordFormat, &'static str> {
+    Ok(match text {
+        "flv" => RecordFormat::Flv,
+        "mp4" => RecordFormat::Mp4,
+        _ => return Err("not flv or mp4"),
+    })
+}
+
 fn seconds(text: &str) -> Result<Duration, &'static str> {
     /// A week; nobody waits longer.
     const MAX: f64 = 604_800.0;
     let seconds = f64::from_str(text).ok().filter(|seconds| (0.0..=MAX).contains(seconds));
     seconds.map(Duration::from_secs_f64).ok_or("not a number of seconds")
+}
+
+fn positive_seconds(text: &str) -> Result<Duration, &'static str> {
+    seconds(text).ok().filter(|seconds| !seconds.is_zero()).ok_or("not a number of seconds above 0")
+}
+
+fn positive_size(text: &str) -> Result<u64, &'static str> {
+    size(text).and_then(|size| if size > 0 { Ok(size as u64) } else { Err("not a size above 0") })
 }
 
 fn milliseconds(text: &str) -> Result<Duration, &'static str> {
@@ -376,7 +530,19 @@ mod tests {
             "--listen=127.0.0.1:0",
             "-l",
             "2000",
+            "--media",
+            "films",
             "--demo",
+            "--source",
+            "live/a=a.flv?loop=0",
+            "-s",
+            "live/b=-",
+            "--pull",
+            "live/c=rtmp://h/live/c?token=1",
+            "--push",
+            "live/a=rtmp://h/live/a",
+            "--origin",
+            "rtmp://h/x?token=1",
             "--publish-from",
             "any",
             "--takeover",
@@ -395,6 +561,22 @@ mod tests {
             "512KiB",
             "--capture",
             "dir",
+            "--record",
+            "films",
+            "--record-match",
+            "live/*",
+            "--record-match",
+            "a/**",
+            "--record-format",
+            "mp4",
+            "--record-segment",
+            "60",
+            "--record-max-size",
+            "1G",
+            "--record-keep",
+            "5",
+            "--record-name",
+            "{date}/{path}",
         ]);
         assert_eq!(config.listen, vec!["127.0.0.1:0".parse().unwrap(), "[::]:2000".parse().unwrap()]);
         assert!(config.demo && config.publish_from.contains("8.8.8.8".parse().unwrap()));
@@ -402,7 +584,34 @@ mod tests {
         assert_eq!((config.subscriber_threads, config.max_connections), (3, 7));
         assert_eq!(config.merge, Merge::Gather(Duration::from_millis(100)));
         assert_eq!((config.gop_cache, config.max_queue), (0, 512 << 10));
-        assert_eq!(config.capture, Some("dir".into()));
+        assert_eq!((config.capture, config.media), (Some("dir".into()), Some("films".into())));
+        let sources: Vec<&str> = config.sources.iter().map(|source| source.path.as_str()).collect();
+        assert_eq!(sources, ["live/a", "live/b", "live/c"]);
+        assert_eq!(config.pushes[0].url.to_string(), "rtmp://h/live/a");
+        assert_eq!(config.origin.unwrap().to_string(), "rtmp://h/x");
+        let expected = RecordConfig {
+            directory: "films".into(),
+            patterns: vec!["live/*".parse().unwrap(), "a/**".parse().unwrap()],
+            format: RecordFormat::Mp4,
+            segment: Some(Duration::from_secs(60)),
+            max_size: Some(1 << 30),
+            keep: Some(5),
+            name: "{date}/{path}".parse().unwrap(),
+        };
+        assert_eq!(config.record, Some(expected));
+    }
+
+    #[test]
+    fn tokens_and_passwords_are_in_no_message() {
+        for args in [
+            ["--source", "live/a=rtmp://h/x?token=secret"],
+            ["--pull", "live/a=http://h/live/x?token=secret"],
+            ["--push", "live/a=rtmp://u:secret@h/live/x"],
+            ["--origin", "http://h/?token=secret"],
+        ] {
+            let message = error(&args);
+            assert!(message.starts_with(args[0]) && !message.contains("secret"), "{message}");
+        }
     }
 
     #[test]
@@ -440,12 +649,25 @@ mod tests {
             (&["--listen", "1.2.3.4:70000"], "--listen 1.2.3.4:70000"),
             (&["--publish-from", "10.0.0.0/99"], "--publish-from 10.0.0.0/99"),
             (&["--takeover", "sometimes"], "--takeover sometimes"),
+            (&["--source", "live/a"], "--source live/a"),
+            (&["--source", "live/a=a.flv?lop=1"], "--source live/a=...: there is no option lop"),
+            (&["-s", "a=-", "-s", "b=-"], "--source b=-"),
+            (&["--pull", "live/a=a.flv"], "--pull live/a=..."),
+            (&["--push", "live/a=rtmp://h/live"], "--push live/a=..."),
+            (&["--origin", "h"], "--origin"),
             (&["--resume-window", "-1"], "--resume-window -1"),
             (&["--resume-window", "inf"], "--resume-window inf"),
             (&["--subscriber-threads", "0"], "--subscriber-threads 0"),
             (&["--subscriber-threads", "1025"], "--subscriber-threads 1025"),
             (&["--capture", ""], "--capture "),
             (&["--merge", "x"], "--merge x"),
+            (&["--record-keep", "3"], "--record-keep"),
+            (&["--record", "d", "--record-keep", "0"], "--record-keep 0"),
+            (&["--record", "d", "--record-segment", "0"], "--record-segment 0"),
+            (&["--record", "d", "--record-max-size", "0"], "--record-max-size 0"),
+            (&["--record", "d", "--record-format", "avi"], "--record-format avi"),
+            (&["--record", "d", "--record-name", "../{path}"], "--record-name ../{path}"),
+            (&["--record", "d", "--record-match", ""], "--record-match"),
             (&["--gop-cache", "lots"], "--gop-cache lots"),
             (&["--max-queue", "8X"], "--max-queue 8X"),
             (&["--max-connections", ""], "--max-connections"),

@@ -6,28 +6,28 @@
 //! Log lines go through a thread of their own: a terminal that is stopped, or a pipe that nobody reads, must not stop
 //! the server. Bound: [`LOG_LINES`]; past it lines are lost, and counted in the next that is not.
 
-#![expect(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "a program has std anyway")]
+#![expect(clippy::std_instead_of_core, reason = "a program has std anyway")]
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use log::{error, info, warn};
 use std::{
     env,
-    io::{self, Read, Write},
-    os::unix::net::UnixStream,
+    io::{self, Write},
     process::ExitCode,
-    sync::{Arc, atomic::AtomicBool},
     thread,
     time::Duration,
 };
 use weir::{
     cli::{self, Command},
-    server::{Config, DEMO_PATH, Server, raise_file_limit},
+    server::{Config, DEMO_PATH, Server, Signals, raise_file_limit},
 };
 
 const CANNOT_RUN: u8 = 1;
 const WRONG_USAGE: u8 = 2;
 /// Log lines that wait for stderr.
 const LOG_LINES: usize = 1024;
+/// Open files of recordings that are reckoned with: a file and its marker for 100 streams.
+const RECORDINGS: u64 = 200;
 /// Time to write the last of them.
 const LOG_GRACE: Duration = Duration::from_millis(200);
 
@@ -72,7 +72,7 @@ fn print(text: &str) -> ExitCode {
 fn run(mut config: Config) -> ExitCode {
     fit_file_limit(&mut config);
     // Before any thread exists, so that a signal at any time ends the program properly.
-    let mut signals = match watch_signals() {
+    let mut signals = match Signals::watch() {
         Ok(signals) => signals,
         Err(error) => return fail(&format!("cannot watch for signals: {error}")),
     };
@@ -82,7 +82,9 @@ fn run(mut config: Config) -> ExitCode {
         Err(error) => return fail(&error.to_string()),
     };
     announce(&server, has_demo);
-    wait(&mut signals);
+    if let Err(error) = signals.wait() {
+        error!("no more signals: {error}");
+    }
     info!("stopping");
     let connections = server.stats().accepted.value();
     server.stop();
@@ -113,40 +115,13 @@ fn announce(server: &Server, has_demo: bool) {
 fn fit_file_limit(config: &mut Config) {
     let Some(files) = raise_file_limit() else { return };
     // Three per thread for its poll, waker and staging file, and some for the program itself.
-    let own = 32 + config.listen.len() as u64 + 3 * config.subscriber_threads as u64;
+    let recordings = if config.record.is_some() { RECORDINGS } else { 0 };
+    let own = 32 + config.listen.len() as u64 + 3 * config.subscriber_threads as u64 + recordings;
     let per_connection = if config.capture.is_some() { 2 } else { 1 };
     let allowed = usize::try_from(files.saturating_sub(own) / per_connection).unwrap_or(usize::MAX).max(1);
     if config.max_connections > allowed {
         warn!("--max-connections lowered to {allowed}: the limit of open files is {files} (ulimit -n)");
         config.max_connections = allowed;
-    }
-}
-
-/// A stream that gets a byte with SIGINT or SIGTERM; the second one ends the program.
-fn watch_signals() -> io::Result<UnixStream> {
-    use signal_hook::{
-        consts::{SIGINT, SIGTERM},
-        flag,
-        low_level::pipe,
-    };
-    let (receiver, sender) = UnixStream::pair()?;
-    let is_asked = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        // In this order: what ends the program looks at the flag before the same signal sets it.
-        flag::register_conditional_shutdown(signal, 128 + signal, is_asked.clone())?;
-        flag::register(signal, is_asked.clone())?;
-        pipe::register(signal, sender.try_clone()?)?;
-    }
-    Ok(receiver)
-}
-
-fn wait(signals: &mut UnixStream) {
-    loop {
-        match signals.read(&mut [0]) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return error!("no more signals: {error}"),
-            Ok(_) => return,
-        }
     }
 }
 

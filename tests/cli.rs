@@ -123,12 +123,14 @@ fn an_address_in_use_is_one_line_and_exit_code_1() {
 }
 
 #[test]
-fn a_capture_directory_that_cannot_be_made_is_named() {
+fn a_directory_that_cannot_be_made_is_named() {
     let file = file("not-a-directory", "");
     let directory = file.join("x");
-    let output = output(&["-qq", "-l", "127.0.0.1:0", "--capture", directory.to_str().unwrap()]);
-    assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stderr).starts_with("weir: --capture "), "{}", text(&output.stderr));
+    for flag in ["--capture", "--record"] {
+        let output = output(&["-qq", "-l", "127.0.0.1:0", flag, directory.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(text(&output.stderr).starts_with(&format!("weir: {flag} ")), "{}", text(&output.stderr));
+    }
 }
 
 #[test]

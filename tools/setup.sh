@@ -1,11 +1,11 @@
 #!/bin/sh
-# Installs what the tests need beside Rust, from Debian's packages (Ubuntu's as well): real RTMP publishers and
-# players for the e2e tests, a C++ compiler for the fuzz smoke run. Quick when all is there; needs root or sudo
+# Installs what the tests need beside Rust, from Debian's packages (Ubuntu's as well): real RTMP publishers, players
+# and a server (nginx-rtmp; Debian's package starts its web server as well) for the e2e tests, a C++ compiler for the fuzz smoke run. Quick when all is there; needs root or sudo
 # otherwise. Prints what it does, and fails with the names of what is still missing.
 #
 #   tools/setup.sh         for the tests
 #   tools/setup.sh stress  for stress: ffmpeg, and what makes networks bad (namespaces, queues, filters)
-#   tools/setup.sh bench   for bench-peers: nginx-rtmp. Debian's package starts its web server as well.
+#   tools/setup.sh bench   for bench-peers: nginx-rtmp
 set -u
 
 # program, GStreamer element or file -> package
@@ -36,8 +36,14 @@ program gst-launch-1.0 gstreamer1.0-tools
 program gst-inspect-1.0 gstreamer1.0-tools
 program rtmpdump rtmpdump
 program c++ g++
+program nginx nginx
+file /usr/lib/nginx/modules/ngx_rtmp_module.so libnginx-mod-rtmp
 element flvmux gstreamer1.0-plugins-good
 element flvdemux gstreamer1.0-plugins-good
+element qtdemux gstreamer1.0-plugins-good
+element mp4mux gstreamer1.0-plugins-good
+element aacparse gstreamer1.0-plugins-good
+element h264parse gstreamer1.0-plugins-bad
 element rtmp2sink gstreamer1.0-plugins-bad
 element rtmp2src gstreamer1.0-plugins-bad
 element rtmpsink gstreamer1.0-plugins-bad

@@ -1,6 +1,7 @@
 //! Dissector: the bytes of one direction -> handshake blocks, messages, and whatever is odd about them.
 //!
-//! For looking at conversations after the fact: nothing is answered, nothing depends on the other direction. Decoding is
+//! For looking at conversations, after the fact ([`dissect`]) or as they go ([`Dissector`]): nothing is answered, nothing
+//! depends on the other direction. Decoding is
 //! that of a session ([`chunk::Reader`], [`Message`]), so what this shows is what a session would see. Not here:
 //! printing, and who said what when ([`super::Stream::time_at`] knows by offset).
 //!
@@ -33,15 +34,22 @@ pub struct Dissection {
     pub oddities: Vec<Oddity>,
 }
 
-/// The fields of C0 to C2, or S0 to S2.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Blocks {
+/// The fields of C0 and C1, or S0 and S1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hello {
     /// C0 or S0.
     pub version: u8,
-    /// The sender's clock, from C1 or S1.
+    /// The sender's clock.
     pub time: u32,
-    /// From C1 or S1: zero in the simple handshake, else the version of a product that may know the digest form.
+    /// Zero in the simple handshake, else the version of a product that may know the digest form.
     pub product: [u8; 4],
+}
+
+/// All that is known of C0 to C2, or S0 to S2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Blocks {
+    /// Of the first two.
+    pub hello: Hello,
     /// C1 or S1 holds a valid Adobe digest.
     pub is_signed: bool,
     /// Bytes of all three.
@@ -53,8 +61,6 @@ pub struct Blocks {
 pub struct Dissected {
     /// As the chunk stream carried it.
     pub raw: RawMessage,
-    /// fmt of the chunk that opened it.
-    pub fmt: u8,
     /// Bytes of this direction up to its last one.
     pub end: u64,
     /// What it means, or why it means nothing.
@@ -153,108 +159,183 @@ impl fmt::Display for OddityKind {
 
 /// Takes all bytes of one direction, from the first one of the handshake on, apart.
 pub fn dissect(direction: Direction, bytes: &[u8]) -> Dissection {
-    let mut found = Dissection { handshake: None, messages: Vec::new(), oddities: Vec::new() };
-    if let Some(blocks) = found.handshake(direction, bytes) {
-        found.chunks(blocks.len, bytes);
-    }
-    found.oddities.sort_by_key(|oddity| oddity.offset);
-    found
+    let mut all = Dissection { handshake: None, messages: Vec::new(), oddities: Vec::new() };
+    let mut keep = |found| match found {
+        Found::Hello(_) => {}
+        Found::Handshake(blocks) => all.handshake = Some(blocks),
+        Found::Message(message) => all.messages.push(message),
+        Found::Odd(oddity) => all.oddities.push(oddity),
+    };
+    let mut dissector = Dissector::new(direction);
+    dissector.feed(bytes, &mut keep);
+    dissector.finish(&mut keep);
+    all.oddities.sort_by_key(|oddity| oddity.offset);
+    all
+}
+
+/// What a [`Dissector`] finds.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Found {
+    /// The first two blocks of the handshake are there: C0 and C1, or S0 and S1.
+    Hello(Hello),
+    /// The whole handshake is there.
+    Handshake(Blocks),
+    /// A message.
+    Message(Dissected),
+    /// Something about what came before.
+    Odd(Oddity),
+}
+
+/// Takes one direction apart while its bytes come, cut anywhere.
+#[derive(Debug)]
+pub struct Dissector {
+    limits: Limits,
+    stage: Stage,
+    /// Bytes fed.
+    fed: u64,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// As the other side, which takes the same blocks; its answers go nowhere. `head`: the first bytes, with
+    /// the fields of a [`Hello`].
+    Handshake { handshake: Handshake, head: Vec<u8> },
+    /// `last_whole`: the end of the last whole message. `before`: by csid.
+    Chunks { reader: chunk::Reader, before: BTreeMap<u32, Before>, last_whole: u64 },
+    /// Nothing could be decoded from somewhere on.
+    Lost,
 }
 
 /// What the message before on the same chunk stream was.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Before {
     timestamp: Timestamp,
     /// fmt 0, and nothing but fmt 3 since.
     is_absolute: bool,
 }
 
-impl Dissection {
-    fn odd(&mut self, offset: u64, kind: OddityKind) {
-        self.oddities.push(Oddity { offset, kind });
-    }
-
-    fn handshake(&mut self, direction: Direction, bytes: &[u8]) -> Option<Blocks> {
-        // The other side, as it takes the same blocks; its answers go nowhere.
-        let mut handshake = match direction {
+impl Dissector {
+    /// At the first byte of the handshake.
+    pub fn new(direction: Direction) -> Dissector {
+        let handshake = match direction {
             Direction::FromClient => Handshake::server(0),
             Direction::FromServer => Handshake::client(0, true),
         };
-        let (len, done) = match handshake.handle(MonoTime(0), bytes, &mut Output::new()) {
-            Ok((len, Some(done))) => (len as u64, done),
-            Ok((_, None)) => {
-                self.odd(bytes.len() as u64, OddityKind::EndsInsideHandshake);
-                return None;
-            }
-            Err(error) => {
-                self.odd(error.at.stream_offset, OddityKind::Undecodable(error.kind));
-                return None;
-            }
-        };
-        let mut fields = Cursor::new(bytes);
-        let (version, time, product) = (fields.u8()?, fields.u32()?, fields.u32()?);
-        let blocks = Blocks { version, time, product: product.to_be_bytes(), is_signed: done.digest, len };
-        self.handshake = Some(blocks);
-        Some(blocks)
+        let stage = Stage::Handshake { handshake, head: Vec::new() };
+        Dissector { limits: Limits::default(), stage, fed: 0 }
     }
 
-    fn chunks(&mut self, start: u64, bytes: &[u8]) {
-        let limits = Limits::default();
-        let mut reader = chunk::Reader::new(&limits, start);
-        let mut streams = BTreeMap::new();
-        let mut last_whole = start;
-        let mut rest = &bytes[start as usize..];
+    /// Takes the next bytes; `found` gets what they complete.
+    pub fn feed(&mut self, bytes: &[u8], found: &mut impl FnMut(Found)) {
+        let behind = self.feed_handshake(bytes, found);
+        self.feed_chunks(behind, found);
+    }
+
+    /// Tells what the end of the bytes cuts off.
+    pub fn finish(&mut self, found: &mut impl FnMut(Found)) {
+        let kind = match &self.stage {
+            Stage::Handshake { .. } => OddityKind::EndsInsideHandshake,
+            Stage::Chunks { reader, last_whole, .. } if reader.is_mid_message() => {
+                OddityKind::EndsInsideMessage { left: self.fed - last_whole }
+            }
+            Stage::Chunks { .. } | Stage::Lost => return,
+        };
+        found(odd(self.fed, kind));
+    }
+
+    /// What is behind the handshake.
+    fn feed_handshake<'a>(&mut self, bytes: &'a [u8], found: &mut impl FnMut(Found)) -> &'a [u8] {
+        let Stage::Handshake { handshake, head } = &mut self.stage else { return bytes };
+        let had_hello = self.fed >= HELLO_LEN;
+        let missing = HEAD_LEN.saturating_sub(head.len()).min(bytes.len());
+        head.extend_from_slice(&bytes[..missing]);
+        let hello = Hello::read(head).unwrap_or_default();
+        let result = handshake.handle(MonoTime(0), bytes, &mut Output::new());
+        let (taken, done) = match result {
+            Ok(taken) => taken,
+            Err(error) => {
+                self.stage = Stage::Lost;
+                found(odd(error.at.stream_offset, OddityKind::Undecodable(error.kind)));
+                return &[];
+            }
+        };
+        self.fed += taken as u64;
+        if !had_hello && self.fed >= HELLO_LEN {
+            found(Found::Hello(hello));
+        }
+        if let Some(done) = done {
+            let start = self.fed;
+            found(Found::Handshake(Blocks { hello, is_signed: done.digest, len: start }));
+            let reader = chunk::Reader::new(&self.limits, start);
+            self.stage = Stage::Chunks { reader, before: BTreeMap::new(), last_whole: start };
+        }
+        &bytes[taken..]
+    }
+
+    fn feed_chunks(&mut self, bytes: &[u8], found: &mut impl FnMut(Found)) {
+        let Stage::Chunks { reader, before, last_whole } = &mut self.stage else { return };
+        let mut rest = bytes;
         loop {
             match reader.read(rest) {
                 Ok((taken, Some(raw))) => {
                     rest = &rest[taken..];
-                    last_whole = (bytes.len() - rest.len()) as u64;
-                    self.message(raw, last_whole, bytes, &mut streams, &limits);
+                    self.fed += taken as u64;
+                    *last_whole = self.fed;
+                    message(raw, self.fed, before, &self.limits, found);
                 }
-                Ok((_, None)) => break,
+                Ok((taken, None)) => {
+                    self.fed += taken as u64;
+                    return;
+                }
                 Err(error) => {
-                    self.odd(error.at.stream_offset, OddityKind::Undecodable(error.kind));
+                    self.stage = Stage::Lost;
+                    found(odd(error.at.stream_offset, OddityKind::Undecodable(error.kind)));
                     return;
                 }
             }
         }
-        if reader.is_mid_message() {
-            let end = bytes.len() as u64;
-            self.odd(end, OddityKind::EndsInsideMessage { left: end - last_whole });
-        }
     }
+}
 
-    fn message(
-        &mut self,
-        raw: RawMessage,
-        end: u64,
-        bytes: &[u8],
-        streams: &mut BTreeMap<u32, Before>,
-        limits: &Limits,
-    ) {
-        // The two high bits of a chunk's first byte.
-        let fmt = usize::try_from(raw.offset).ok().and_then(|at| bytes.get(at)).map_or(0, |first| first >> 6);
-        let before = streams.get(&raw.csid).copied();
-        match (fmt, before) {
-            (1, None) => self.odd(raw.offset, OddityKind::Fmt1OnFreshChunkStream),
-            (3, Some(before)) if before.is_absolute => {
-                self.odd(raw.offset, OddityKind::Fmt3AfterFmt0 { timestamp: before.timestamp });
-            }
-            (1..=3, Some(before)) if before.timestamp.is_after(raw.timestamp) => {
-                let by = before.timestamp.wrapping_sub(raw.timestamp);
-                self.odd(raw.offset, OddityKind::TimeWentBack { by });
-            }
-            _ => {}
-        }
-        let is_absolute = fmt == 0 || fmt == 3 && before.is_some_and(|before| before.is_absolute);
-        streams.insert(raw.csid, Before { timestamp: raw.timestamp, is_absolute });
-
-        let message = Message::decode(&raw, limits);
-        if let Some(kind) = oddity_of(&raw, &message) {
-            self.odd(raw.offset, kind);
-        }
-        self.messages.push(Dissected { raw, fmt, end, message });
+impl Hello {
+    fn read(head: &[u8]) -> Option<Hello> {
+        let mut fields = Cursor::new(head);
+        let (version, time, product) = (fields.u8()?, fields.u32()?, fields.u32()?);
+        Some(Hello { version, time, product: product.to_be_bytes() })
     }
+}
+
+fn odd(offset: u64, kind: OddityKind) -> Found {
+    Found::Odd(Oddity { offset, kind })
+}
+
+fn message(
+    raw: RawMessage,
+    end: u64,
+    streams: &mut BTreeMap<u32, Before>,
+    limits: &Limits,
+    found: &mut impl FnMut(Found),
+) {
+    let before = streams.get(&raw.csid).copied();
+    match (raw.fmt, before) {
+        (1, None) => found(odd(raw.offset, OddityKind::Fmt1OnFreshChunkStream)),
+        (3, Some(before)) if before.is_absolute => {
+            found(odd(raw.offset, OddityKind::Fmt3AfterFmt0 { timestamp: before.timestamp }));
+        }
+        (1..=3, Some(before)) if before.timestamp.is_after(raw.timestamp) => {
+            let by = before.timestamp.wrapping_sub(raw.timestamp);
+            found(odd(raw.offset, OddityKind::TimeWentBack { by }));
+        }
+        _ => {}
+    }
+    let is_absolute = raw.fmt == 0 || raw.fmt == 3 && before.is_some_and(|before| before.is_absolute);
+    streams.insert(raw.csid, Before { timestamp: raw.timestamp, is_absolute });
+
+    let message = Message::decode(&raw, limits);
+    if let Some(kind) = oddity_of(&raw, &message) {
+        found(odd(raw.offset, kind));
+    }
+    found(Found::Message(Dissected { raw, end, message }));
 }
 
 fn oddity_of(raw: &RawMessage, message: &Result<Message, DecodeFailure>) -> Option<OddityKind> {
@@ -299,6 +380,35 @@ fn is_amf(raw: &RawMessage) -> bool {
     let body = raw.body.get(usize::from(format_byte)..).unwrap_or_default();
     amf0::decode_all(body, Budget::default()).1.is_none()
 }
+
+/// One line for people: how the chunk stream carried it, and what it holds.
+impl fmt::Display for Dissected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let raw = &self.raw;
+        write!(
+            f,
+            "csid {:<2} fmt {} msid {} ts {:<8} len {:<6} {:>2} {:<15} ",
+            raw.csid,
+            raw.fmt,
+            raw.stream,
+            raw.timestamp.0,
+            raw.body.len(),
+            raw.type_id,
+            type_id::name(raw.type_id),
+        )?;
+        match &self.message {
+            Ok(message) => write!(f, "{}", Description(message)),
+            Err(DecodeFailure::Ignored(why)) => write!(f, "({why})"),
+            Err(DecodeFailure::Limit(limit)) => write!(f, "({limit})"),
+        }
+    }
+}
+
+/// Bytes up to the end of C1 or S1.
+const HELLO_LEN: u64 = 1537;
+
+/// Bytes with the fields of a [`Hello`].
+const HEAD_LEN: usize = 9;
 
 /// One line for people: what a tag is for, without its bytes; data messages with their values.
 pub struct Description<'a>(pub &'a Message);
@@ -374,14 +484,34 @@ mod tests {
         let ack = fmt0(2, 0, 3, &[0, 0, 1, 0]);
         let bytes = client(&[&ack, &fmt0(4, 9, 8, &[0xaf, 1, 2])]);
         let found = dissect(Direction::FromClient, &bytes);
-        let blocks = Blocks { version: 3, time: 0, product: [0; 4], is_signed: false, len: 3073 };
+        let hello = Hello { version: 3, time: 0, product: [0; 4] };
+        let blocks = Blocks { hello, is_signed: false, len: 3073 };
         assert_eq!(found.handshake, Some(blocks));
         let [first, second] = &found.messages[..] else { panic!("{found:?}") };
-        assert_eq!((first.raw.offset, first.end, first.fmt), (3073, 3073 + 16, 0));
+        assert_eq!((first.raw.offset, first.end, first.raw.fmt), (3073, 3073 + 16, 0));
         assert_eq!(first.message, Ok(Message::Acknowledgement(256)));
         assert_eq!((second.raw.offset, second.raw.timestamp), (3073 + 16, Timestamp(9)));
         assert_eq!(Description(second.message.as_ref().unwrap()).to_string(), "frame aac");
         assert_eq!(found.oddities, []);
+    }
+
+    #[test]
+    fn where_the_bytes_are_cut_makes_no_difference() {
+        let audio = fmt0(4, 9, 8, &[0xaf, 1]);
+        let bytes = client(&[&audio, &[0xc4, 0xaf, 1], &fmt0(2, 0, 3, &[0, 0, 1]), &[0xc9]]);
+        let found = |cut: usize| {
+            let mut all = vec![];
+            let mut dissector = Dissector::new(Direction::FromClient);
+            bytes.chunks(cut).for_each(|piece| dissector.feed(piece, &mut |found| all.push(found)));
+            dissector.finish(&mut |found| all.push(found));
+            all
+        };
+        let whole = found(bytes.len());
+        assert!(matches!(whole[..2], [Found::Hello(_), Found::Handshake(_)]), "{whole:?}");
+        assert_eq!(whole.len(), 2 + 3 + 3, "{whole:?}");
+        for cut in [1, 7, 1536, 1537, 3073] {
+            assert_eq!(found(cut), whole, "pieces of {cut}");
+        }
     }
 
     #[test]

@@ -4,16 +4,21 @@
 //! releaseStream and FCPublish as FMLE did, whose answers are optional; `createStream`; `publish` or `play`; and at
 //! the end FCUnpublish, deleteStream, close. Each call has a deadline and drives the connection (acknowledgements,
 //! pings) while it waits, so between calls nothing moves: come back within the server's ping timeout.
+//! An [`Interrupt`] ends any wait, an [`Observer`] sees the bytes.
 //! Not here: the protocol ([`Session`](crate::rtmp::Session)), pacing, files, reconnecting.
 //! Bounds: the session's [`Limits`]; output waits at 256 KiB.
 
 mod conversation;
 pub mod error;
+pub mod interrupt;
 pub mod link;
+pub mod observer;
 pub mod url;
 
 pub use error::{ClientError, Step};
+pub use interrupt::Interrupt;
 pub use link::{Link, LinkError};
+pub use observer::{Observer, Seen};
 pub use url::{RtmpUrl, UrlError};
 
 use crate::{
@@ -26,11 +31,7 @@ use crate::{
 use alloc::{format, string::String};
 use conversation::Conversation;
 use core::{mem, time::Duration};
-use std::{
-    io,
-    net::{TcpStream, ToSocketAddrs},
-    time::Instant,
-};
+use std::time::Instant;
 
 /// How a client behaves.
 #[derive(Clone, Debug)]
@@ -43,8 +44,16 @@ pub struct ClientOptions {
     pub offer_digest: bool,
     /// What a player asks for with Set Buffer Length. 3 s, as ffmpeg.
     pub buffer: Duration,
+    /// What a player asks for: live, recorded from a position, or whichever there is, which is the default.
+    pub start: PlayStart,
+    /// So many milliseconds of it; all, by default.
+    pub duration: Option<u32>,
     /// Ceilings of the session.
     pub limits: Limits,
+    /// Ends a wait from another thread.
+    pub interrupt: Interrupt,
+    /// Sees the conversation.
+    pub observer: Option<Observer>,
 }
 
 impl Default for ClientOptions {
@@ -54,7 +63,11 @@ impl Default for ClientOptions {
             flash_ver: format!("FMLE/3.0 (compatible; weir {})", env!("CARGO_PKG_VERSION")),
             offer_digest: false,
             buffer: Duration::from_secs(3),
+            start: PlayStart::LiveOrRecorded,
+            duration: None,
             limits: Limits::default(),
+            interrupt: Interrupt::default(),
+            observer: None,
         }
     }
 }
@@ -82,27 +95,11 @@ pub enum Role {
     Player,
 }
 
-/// Opens the TCP connection: every address of the host in turn, `timeout` for each. Nagle's algorithm is off.
-pub fn dial(url: &RtmpUrl, timeout: Duration) -> Result<TcpStream, ClientError> {
-    let resolve = |error| ClientError::Resolve { host: format!("{}:{}", url.host, url.port), error };
-    let mut last = None;
-    for peer in (&*url.host, url.port).to_socket_addrs().map_err(resolve)? {
-        match TcpStream::connect_timeout(&peer, timeout)
-            .and_then(|socket| socket.set_nodelay(true).map(|()| socket))
-        {
-            Ok(socket) => return Ok(socket),
-            Err(error) => last = Some(ClientError::Io { peer, during: Step::Dial, error }),
-        }
-    }
-    Err(last.unwrap_or_else(|| resolve(io::ErrorKind::AddrNotAvailable.into())))
-}
-
 /// Sends one stream to a server.
 #[derive(Debug)]
 pub struct Publisher {
     conversation: Conversation,
     stream: MessageStreamId,
-    key: String,
 }
 
 impl Publisher {
@@ -117,7 +114,7 @@ impl Publisher {
         let sent = conversation.link.session().publish(stream, &url.key, PublishType::Live);
         let transaction = conversation.sent(sent)?;
         conversation.wait_for_start(transaction, &["NetStream.Publish.Start"])?;
-        Ok(Publisher { conversation, stream, key: url.key.clone() })
+        Ok(Publisher { conversation, stream })
     }
 
     /// Sends a tag. Waits, but not longer than the timeout, while the server takes less than it is given: with an
@@ -142,10 +139,8 @@ impl Publisher {
 
     /// Ends the stream and the connection properly, after all tags have been taken by the server's system.
     pub fn finish(mut self) -> Result<(), ClientError> {
-        let conversation = &mut self.conversation;
-        conversation.begin(Step::Finish);
-        conversation.call("FCUnpublish", &self.key)?;
-        conversation.end(self.stream)
+        self.conversation.begin(Step::Finish);
+        self.conversation.end(self.stream)
     }
 }
 
@@ -156,6 +151,8 @@ pub struct Player {
     stream: MessageStreamId,
     /// Said so, and no tag came since: servers tell it in two or three ways at once.
     has_ended: bool,
+    /// Pauses whose StreamEOF has not come yet: it ends nothing.
+    pauses: u32,
 }
 
 /// What a player got.
@@ -171,13 +168,13 @@ pub enum Next {
 }
 
 impl Player {
-    /// Connects and plays: what is live, else what is recorded. Returns once the server has said Play.Start; the
-    /// first tag may be far away.
+    /// Connects and plays what the options ask for. Returns once the server has said Play.Start; the first tag may be far
+    /// away.
     pub fn open(url: &RtmpUrl, options: &ClientOptions) -> Result<Player, ClientError> {
         let mut conversation = Conversation::open(url, options, Role::Player)?;
         let stream = conversation.create_stream()?;
         conversation.begin(Step::Play);
-        let play = play_request(stream, url);
+        let play = Play { start: options.start, duration: options.duration, ..play_request(stream, url) };
         let sent = conversation.link.session().play(&play);
         let transaction = conversation.sent(sent)?;
         let buffer = u32::try_from(options.buffer.as_millis()).unwrap_or(u32::MAX);
@@ -185,7 +182,12 @@ impl Player {
         conversation.sent(sent)?;
         conversation
             .wait_for_start(transaction, &["NetStream.Play.Start", "NetStream.Play.PublishNotify"])?;
-        Ok(Player { conversation, stream, has_ended: false })
+        Ok(Player { conversation, stream, has_ended: false, pauses: 0 })
+    }
+
+    /// The server has said by now that this is a recording. The media's own times are positions in it then.
+    pub fn is_recorded(&self) -> bool {
+        self.conversation.is_recorded
     }
 
     /// The next tag, or the end of the stream. What the server itself says in data messages is no tag.
@@ -196,8 +198,10 @@ impl Player {
                     self.has_ended = false;
                     return Ok(Next::Tag(tag));
                 }
-                Event::StreamNotice { stream, notice } => {
-                    stream == self.stream && notice == StreamNotice::Eof
+                Event::StreamNotice { stream, notice: StreamNotice::Eof } if stream == self.stream => {
+                    let is_of_a_pause = self.pauses > 0;
+                    self.pauses = self.pauses.saturating_sub(1);
+                    !is_of_a_pause
                 }
                 Event::Status { status, .. } if is_end(&status.code) => true,
                 Event::Status { status, .. } => {
@@ -211,6 +215,19 @@ impl Player {
             }
         }
         Ok(Next::TimedOut)
+    }
+
+    /// Goes to another position of something recorded, in milliseconds. Tags that were under way come before those from there.
+    pub fn seek(&mut self, position: u32) -> Result<(), ClientError> {
+        let sent = self.conversation.link.session().seek(self.stream, position);
+        self.conversation.sent(sent).map(drop)
+    }
+
+    /// Pauses at a position, in milliseconds, or goes on from there.
+    pub fn pause(&mut self, paused: bool, position: u32) -> Result<(), ClientError> {
+        self.pauses += u32::from(paused);
+        let sent = self.conversation.link.session().pause(self.stream, paused, position);
+        self.conversation.sent(sent).map(drop)
     }
 
     /// Ends the connection properly.
@@ -240,7 +257,7 @@ fn is_end(code: &str) -> bool {
 /// Data messages about the connection, not of the stream.
 fn is_from_server(tag: &Tag) -> bool {
     let name = (tag.kind == TagKind::Data).then(|| data::name(&tag.body)).flatten();
-    matches!(name, Some("|RtmpSampleAccess" | "onStatus"))
+    matches!(name, Some("|RtmpSampleAccess" | "onStatus" | "onPlayStatus"))
 }
 
 /// Bytes that may wait in the session before [`Publisher::send_tag`] waits for the socket: little, so that a slow

@@ -16,6 +16,7 @@ use super::{
     player::Action,
     port::{ConnectionId, Mailbox, Port},
     registry::{Ending, Publishing},
+    relay::StreamId,
     staging::Staged,
 };
 use crate::rtmp::{
@@ -66,8 +67,12 @@ pub(super) struct Connection {
     /// From `connect`; used by every publish and play.
     pub(super) app: String,
     pub(super) tc_url: String,
+    /// From `connect` of a server that asks for others: on behalf of which streams.
+    pub(super) via: Vec<StreamId>,
     /// What the message streams do.
     pub(super) streams: Vec<(MessageStreamId, Role)>,
+    /// What the client last asked for with Set Buffer Length.
+    pub(super) buffer: Option<Duration>,
     /// Where the subscriber thread keeps the players of this connection: message stream, index of the hub's table.
     pub(super) seats: Vec<(MessageStreamId, u32)>,
     /// Read, not taken by the session yet.
@@ -84,12 +89,14 @@ pub(super) enum Role {
     Publishing(Publishing),
     /// A subscriber thread sends it tags.
     Playing,
+    /// A thread of its own sends it a file.
+    Replaying,
 }
 
 /// What a connection needs from its thread for a turn.
 pub(super) struct Context<'a> {
     pub(super) now: MonoTime,
-    pub(super) shared: &'a Shared,
+    pub(super) shared: &'a Arc<Shared>,
     /// What the thread has to do about playing; added to.
     pub(super) actions: &'a mut Vec<Action>,
 }
@@ -136,7 +143,9 @@ impl Connection {
             peer: shown,
             app: String::new(),
             tc_url: String::new(),
+            via: Vec::new(),
             streams: Vec::new(),
+            buffer: None,
             seats: Vec::new(),
             leftover: Vec::new(),
             may_read: false,
@@ -339,6 +348,12 @@ impl Connection {
 
     /// What others have asked for meanwhile.
     pub(super) fn check_mail(&mut self, cx: &mut Context<'_>) {
+        for (stream, notice) in self.mailbox.take_notices() {
+            // A stream may have gone meanwhile, with its connection or alone.
+            if self.session.state() == State::Open {
+                let _ = self.session.notify(stream, notice);
+            }
+        }
         if let Some(why) = self.mailbox.pending().filter(|_| self.session.state() == State::Open) {
             self.close(cx, why);
         }
@@ -451,7 +466,7 @@ impl Connection {
                 log::info!("{} stops publishing {}", self.id(), publishing.path());
                 publishing.finish(cx.now, ending);
             }
-            Role::Playing => cx.actions.push(Action::Leave { stream }),
+            Role::Playing | Role::Replaying => cx.actions.push(Action::Leave { stream }),
         }
     }
 }

@@ -11,16 +11,17 @@
 use super::{
     cache::{Gop, Headers, MAX_GOP_TIME, Update},
     path::StreamPath,
-    port::{Feed, FeedPort, Mailbox, Slot, Step},
+    port::{Feed, FeedPort, Mailbox, Slot, Standing, Step},
+    relay::StreamId,
     shared_tag::SharedTag,
-    timeline::Timeline,
 };
 use crate::{
-    flv::{Tag, TagKind, TagRole},
+    flv::{Tag, TagKind, TagRole, Timeline},
     rtmp::{MonoTime, Timestamp},
 };
 use alloc::{sync::Arc, vec::Vec};
 use core::time::Duration;
+use crossbeam_channel::{Receiver, Sender, bounded};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Who may replace an active publisher.
@@ -45,10 +46,15 @@ pub(super) const VIDEO_GONE_AFTER: Duration = Duration::from_secs(3);
 /// group of pictures that is kept, and longer than any encoder makes them unasked.
 pub(super) const MAX_KEYFRAME_WAIT: Duration = MAX_GOP_TIME;
 
+/// Streams of other servers that one is asked for by; chains of three are long.
+const MAX_VIA: usize = 16;
+
 /// One stream. See the module.
 #[derive(Debug)]
 pub(super) struct Hub {
     path: StreamPath,
+    /// Told when somebody plays what nobody publishes.
+    wanted: Option<Sender<StreamPath>>,
     state: Mutex<State>,
 }
 
@@ -66,6 +72,10 @@ struct State {
     last_video: Option<MonoTime>,
     last_keyframe: Option<MonoTime>,
     outlets: Vec<Outlet>,
+    /// Of those who want to know when players or publishers come and go.
+    watchers: Vec<Sender<()>>,
+    /// Streams of other servers on whose behalf players ask, while there are players.
+    via: Vec<StreamId>,
 }
 
 #[derive(Debug)]
@@ -98,8 +108,16 @@ enum Start {
 struct Outlet {
     port: Arc<FeedPort>,
     slot: Slot,
+    audience: Audience,
     /// Steps were skipped; nothing is sent until the thread has asked for the state.
     has_gap: bool,
+}
+
+/// Who listens through an outlet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Audience {
+    Players,
+    Machine,
 }
 
 /// The state of a stream at one step, for players that join after it.
@@ -135,7 +153,8 @@ pub(super) struct Claim {
 pub(super) struct NameTaken;
 
 impl Hub {
-    pub(super) fn new(path: StreamPath, gop_bytes: usize) -> Hub {
+    /// `wanted` is told of the path whenever somebody plays it and nobody publishes it.
+    pub(super) fn new(path: StreamPath, gop_bytes: usize, wanted: Option<Sender<StreamPath>>) -> Hub {
         let state = State {
             publisher: Publisher::Nobody,
             claims: 0,
@@ -148,12 +167,19 @@ impl Hub {
             last_video: None,
             last_keyframe: None,
             outlets: Vec::new(),
+            watchers: Vec::new(),
+            via: Vec::new(),
         };
-        Hub { path, state: Mutex::new(state) }
+        Hub { path, wanted, state: Mutex::new(state) }
     }
 
     pub(super) fn path(&self) -> &StreamPath {
         &self.path
+    }
+
+    /// Somebody publishes, or is expected to resume.
+    pub(super) fn is_live(&self) -> bool {
+        !matches!(self.lock().publisher, Publisher::Nobody)
     }
 
     /// Makes `connection` the publisher, if it may be.
@@ -169,12 +195,14 @@ impl Hub {
             Publisher::Active { connection: first, last_tag, .. } => {
                 let is_silent = now.since(*last_tag) >= SILENT_AFTER;
                 let may_replace = match takeover {
+                    _ if first.standing == Standing::GivesWay => true,
                     Takeover::Never => false,
                     Takeover::SameAddress => first.address == connection.address || is_silent,
                     Takeover::Always => true,
                 };
                 // A connection that publishes a name twice would close itself.
-                if !may_replace || first.id == connection.id {
+                if !may_replace || Arc::ptr_eq(first, connection) || connection.standing == Standing::GivesWay
+                {
                     return Err(NameTaken);
                 }
                 Some(first.clone())
@@ -192,6 +220,7 @@ impl Hub {
         } else {
             state.timeline.change_publisher();
         }
+        state.tell_watchers();
         Ok(Claim { id, replaced })
     }
 
@@ -206,8 +235,7 @@ impl Hub {
         if unplaced.is_inter_frame() && state.start.withholds(now) {
             return;
         }
-        let tag = Arc::new(state.timeline.place(unplaced));
-        state.timeline.sent(&tag);
+        let tag = Arc::new(unplaced.placed(&mut state.timeline));
         if tag.tag().kind == TagKind::Video && tag.is_frame() {
             state.start = Start::Done;
             state.last_video = Some(now);
@@ -228,7 +256,7 @@ impl Hub {
     pub(super) fn end(&self, claim: u64) {
         let mut state = self.lock();
         match state.publisher {
-            Publisher::Active { claim: current, .. } if current == claim => state.end(),
+            Publisher::Active { claim: current, .. } if current == claim => self.end_in(&mut state),
             _ => {}
         }
     }
@@ -239,6 +267,7 @@ impl Hub {
         match state.publisher {
             Publisher::Active { claim: current, .. } if current == claim => {
                 state.publisher = Publisher::Lost { claim };
+                state.tell_watchers();
                 true
             }
             _ => false,
@@ -250,7 +279,7 @@ impl Hub {
         let mut state = self.lock();
         match state.publisher {
             Publisher::Lost { claim: current } if current == claim => {
-                state.end();
+                self.end_in(&mut state);
                 true
             }
             _ => false,
@@ -259,9 +288,20 @@ impl Hub {
 
     /// What a player that joins now needs; from the next step on the thread gets everything.
     pub(super) fn join(&self, now: MonoTime, port: &Arc<FeedPort>, slot: Slot) -> Snapshot {
+        self.add_outlet(now, port, slot, Audience::Players)
+    }
+
+    /// The same for a recorder or relay, which is no reason to feed the stream: it takes what there is.
+    pub(super) fn listen(&self, now: MonoTime, port: &Arc<FeedPort>, slot: Slot) -> Snapshot {
+        self.add_outlet(now, port, slot, Audience::Machine)
+    }
+
+    fn add_outlet(&self, now: MonoTime, port: &Arc<FeedPort>, slot: Slot, audience: Audience) -> Snapshot {
         let mut state = self.lock();
         if state.outlet(port, slot).is_none() {
-            state.outlets.push(Outlet { port: port.clone(), slot, has_gap: false });
+            state.outlets.push(Outlet { port: port.clone(), slot, audience, has_gap: false });
+            state.tell_watchers();
+            self.ask_if_wanted(&state);
         }
         state.snapshot(now)
     }
@@ -277,7 +317,69 @@ impl Hub {
 
     /// The thread has no players of this stream any more.
     pub(super) fn leave(&self, port: &Arc<FeedPort>, slot: Slot) {
-        self.lock().outlets.retain(|outlet| !(Arc::ptr_eq(&outlet.port, port) && outlet.slot == slot));
+        let mut state = self.lock();
+        state.outlets.retain(|outlet| !(Arc::ptr_eq(&outlet.port, port) && outlet.slot == slot));
+        if !state.has_players() {
+            state.via.clear();
+        }
+        state.tell_watchers();
+    }
+
+    /// A channel that holds a word whenever players or publishers have come or gone since it was last emptied.
+    /// Watching ends when the receiver is dropped.
+    pub(super) fn watch(&self) -> Receiver<()> {
+        let (watcher, changes) = bounded(1);
+        self.lock().watchers.push(watcher);
+        changes
+    }
+
+    /// Somebody plays, or waits for a publisher.
+    pub(super) fn has_players(&self) -> bool {
+        self.lock().has_players()
+    }
+
+    /// Somebody publishes now; one who vanished does not count.
+    pub(super) fn is_published(&self) -> bool {
+        matches!(self.lock().publisher, Publisher::Active { .. })
+    }
+
+    /// Somebody publishes now who is no source of the server's own.
+    pub(super) fn is_published_by_client(&self) -> bool {
+        let state = self.lock();
+        matches!(&state.publisher, Publisher::Active { connection, .. } if connection.standing == Standing::Equal)
+    }
+
+    /// Somebody plays, and nobody publishes.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.lock().is_wanted()
+    }
+
+    /// A player asks on behalf of those streams, each of which is fed by the next.
+    pub(super) fn note_via(&self, via: &[StreamId]) {
+        let mut state = self.lock();
+        for id in via {
+            if state.via.len() < MAX_VIA && !state.via.contains(id) {
+                state.via.push(*id);
+            }
+        }
+    }
+
+    /// All streams on whose behalf players ask.
+    pub(super) fn via(&self) -> Vec<StreamId> {
+        self.lock().via.clone()
+    }
+
+    fn end_in(&self, state: &mut State) {
+        state.end();
+        state.tell_watchers();
+        self.ask_if_wanted(state);
+    }
+
+    fn ask_if_wanted(&self, state: &State) {
+        if let Some(wanted) = self.wanted.as_ref().filter(|_| state.is_wanted()) {
+            // Nobody hears it once the server stops.
+            let _ = wanted.send(self.path.clone());
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -319,6 +421,20 @@ impl State {
         self.last_video = None;
         self.last_keyframe = None;
         self.announce(|| Step::Ended);
+    }
+
+    fn has_players(&self) -> bool {
+        self.outlets.iter().any(|outlet| outlet.audience == Audience::Players)
+    }
+
+    fn is_wanted(&self) -> bool {
+        matches!(self.publisher, Publisher::Nobody) && self.has_players()
+    }
+
+    fn tell_watchers(&mut self) {
+        use crossbeam_channel::TrySendError::Disconnected;
+        // A channel that is full holds the word already.
+        self.watchers.retain(|watcher| !matches!(watcher.try_send(()), Err(Disconnected(()))));
     }
 
     fn outlet(&mut self, port: &Arc<FeedPort>, slot: Slot) -> Option<&mut Outlet> {

@@ -3,7 +3,12 @@
 //! ```text
 //! weir-reactor   accepts; owns every connection until it plays, publishers for good; keeps resume windows
 //! weir-play-N    owns connections that play: writes media, reads acknowledgements (subscriber.rs)
-//! weir-demo      publishes the built-in clip (--demo)
+//! weir-source-N  feeds a live stream from a file, pipe, command or server (--source, --pull; --demo: weir-demo)
+//! weir-push-N    sends a live stream on (--push)
+//! weir-origin    starts a weir-pull-N for each stream that is played here and published at the origin (--origin)
+//! weir-file-N    owns a connection that plays files (vod)
+//! weir-record    writes one stream to files (--record)
+//! weir-repair    mends what an earlier run left unfinished there, at the start
 //! weir-capture   writes pcap files (--capture)
 //! ```
 //!
@@ -25,6 +30,7 @@ mod demo;
 mod files;
 mod hub;
 mod jobs;
+pub mod media;
 mod merge;
 mod networks;
 mod owner;
@@ -33,19 +39,22 @@ mod player;
 mod pool;
 mod port;
 mod reactor;
+mod record;
 mod registry;
+pub mod relay;
 mod requests;
 mod room;
 mod shared_tag;
+mod signals;
 mod sockets;
+pub mod source;
 mod staging;
 pub mod stats;
 mod subscriber;
-#[expect(dead_code, reason = "its users come next")]
 mod tap;
 #[cfg(test)]
 mod testing;
-mod timeline;
+mod vod;
 
 pub use cache::{MAX_GOP_TIME, MAX_HEADER_BYTES, MAX_HEADERS};
 pub use demo::DEMO_PATH;
@@ -54,10 +63,16 @@ pub use hub::{SILENT_AFTER, Takeover};
 pub use merge::Merge;
 pub use networks::{BadNetwork, Networks};
 pub use path::{MAX_PATH_LEN, PathError, StreamPath};
+pub use record::{NameTemplate, Pattern, RecordConfig, RecordFormat};
 pub use registry::MAX_HUBS;
+pub use signals::Signals;
 pub use stats::Stats;
+pub use vod::MEDIA_APP;
 
-use crate::rtmp::{Limits, MonoTime, ServerConfig};
+use crate::rtmp::{
+    Limits, MessageStreamId, MonoTime, ServerConfig,
+    session::{PublishType, RejectReason},
+};
 use alloc::{
     format,
     string::{String, ToString},
@@ -77,10 +92,13 @@ use crossbeam_channel::unbounded;
 use jobs::Jobs;
 use mio::net::TcpListener;
 use pool::Pool;
-use port::{ConnectionId, Control, Mailbox, Port};
+use port::{Control, Mailbox, Port};
 use reactor::Reactor;
-use registry::{Policy, Registry};
+use record::Recordings;
+use registry::{Policy, Publishing, Registry};
+use relay::{Origin, Push, ServerId};
 use sockets::Sockets;
+use source::{Retry, SourceConfig};
 use std::{
     collections::hash_map::RandomState,
     io,
@@ -88,6 +106,7 @@ use std::{
     thread::{self, JoinHandle},
     time::Instant,
 };
+use vod::Vod;
 
 /// Chunk size towards every client: a frame of most streams is one chunk. ffmpeg publishers copy it.
 pub const SEND_CHUNK_SIZE: u32 = 65_536;
@@ -104,6 +123,14 @@ pub struct Config {
     pub listen: Vec<SocketAddr>,
     /// `--demo`: publish the built-in clip as [`DEMO_PATH`].
     pub demo: bool,
+    /// `--source` and `--pull`: live streams that the server feeds by itself.
+    pub sources: Vec<SourceConfig>,
+    /// `--push`: live streams that are sent on.
+    pub pushes: Vec<Push>,
+    /// `--origin`: where streams come from that are played here and published elsewhere.
+    pub origin: Option<Origin>,
+    /// When sources and relays that failed try again.
+    pub retry: Retry,
     /// `--publish-from`: who may publish.
     pub publish_from: Networks,
     /// `--takeover`: who may replace an active publisher.
@@ -122,6 +149,10 @@ pub struct Config {
     pub max_queue: usize,
     /// `--capture`: write each connection as a pcap into this directory.
     pub capture: Option<PathBuf>,
+    /// `--media`: files below this directory play as [`MEDIA_APP`].
+    pub media: Option<PathBuf>,
+    /// `--record` and what belongs to it.
+    pub record: Option<RecordConfig>,
     /// How long a player may stay behind, or any peer take no byte of what waits for it, before it is closed.
     pub stall_timeout: Duration,
     /// Ceilings of a session; `max_queued_output` is taken from `max_queue`.
@@ -134,6 +165,10 @@ impl Default for Config {
         Config {
             listen: vec![SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 1935)],
             demo: false,
+            sources: Vec::new(),
+            pushes: Vec::new(),
+            origin: None,
+            retry: Retry::default(),
             publish_from: Networks::default(),
             takeover: Takeover::default(),
             resume_window: Duration::from_secs(10),
@@ -143,6 +178,8 @@ impl Default for Config {
             max_connections: 10_000,
             max_queue: 8 << 20,
             capture: None,
+            media: None,
+            record: None,
             stall_timeout: Duration::from_secs(30),
             limits: Limits::default(),
         }
@@ -171,6 +208,10 @@ pub enum StartError {
     Listen(SocketAddr, io::Error),
     /// The directory of `--capture` cannot be used.
     Capture(PathBuf, io::Error),
+    /// The directory of `--media` cannot be used.
+    Media(PathBuf, io::Error),
+    /// The directory of `--record` cannot be used.
+    Record(PathBuf, io::Error),
     /// The system refused a thread or a poll.
     System(io::Error),
 }
@@ -182,9 +223,14 @@ struct Shared {
     session: ServerConfig,
     merge: Merge,
     stall_timeout: Duration,
+    /// Who this server is to others that it fetches from.
+    id: ServerId,
+    retry: Retry,
     stats: Stats,
     jobs: Jobs,
     capture: Option<Capture>,
+    vod: Option<Vod>,
+    recordings: Option<Recordings>,
     is_stopping: AtomicBool,
     seeds: RandomState,
 }
@@ -214,15 +260,35 @@ impl Server {
             }
         };
 
+        let recordings = config.record.map(|record| {
+            let directory = record.directory.clone();
+            Recordings::new(record).map_err(|error| StartError::Record(directory, error))
+        });
+        let recordings = recordings.transpose()?;
+
         let (sockets, waker) = Sockets::new(listeners.len()).map_err(StartError::System)?;
         let (control, messages) = unbounded();
         let port = Arc::new(Port::new(control, waker));
+        let (wanted, asked) = match config.origin {
+            Some(origin) => {
+                let (wanted, paths) = unbounded();
+                (Some(wanted), Some((origin, paths)))
+            }
+            None => (None, None),
+        };
         let policy = Policy {
             publish_from: config.publish_from,
             takeover: config.takeover,
             resume_window: config.resume_window,
             gop_bytes: config.gop_cache,
+            wanted,
         };
+        let pool = Arc::new(Pool::new(config.subscriber_threads));
+        let vod = config.media.map(|directory| {
+            let vod = Vod::new(&directory, pool.clone(), port.clone());
+            vod.map_err(|error| StartError::Media(directory, error))
+        });
+        let vod = vod.transpose()?;
         let limits = Limits { max_queued_output: config.max_queue, ..config.limits };
         let shared = Arc::new(Shared {
             started: Instant::now(),
@@ -230,13 +296,16 @@ impl Server {
             session: ServerConfig { limits, chunk_size: SEND_CHUNK_SIZE, ..ServerConfig::default() },
             merge: config.merge,
             stall_timeout: config.stall_timeout,
+            id: ServerId::random(),
+            retry: config.retry,
             stats: Stats::default(),
             jobs: Jobs::default(),
             capture,
+            vod,
+            recordings,
             is_stopping: AtomicBool::new(false),
             seeds: RandomState::new(),
         });
-        let pool = Arc::new(Pool::new(config.subscriber_threads));
         let reactor = Reactor::new(
             shared.clone(),
             pool.clone(),
@@ -260,9 +329,21 @@ impl Server {
             reactor: Some(reactor),
             capture: capture_thread,
         };
+        if let Some(recordings) = &shared.recordings {
+            recordings.start_repair(&shared).map_err(StartError::System)?;
+        }
         if config.demo {
-            let publisher = Mailbox::new(ConnectionId(0), Ipv4Addr::LOCALHOST.into(), port);
-            demo::start(shared, Arc::new(publisher)).map_err(StartError::System)?;
+            source::start_at(&shared, "weir-demo".to_string(), demo::source()).map_err(StartError::System)?;
+        }
+        for (number, source) in config.sources.into_iter().enumerate() {
+            let name = format!("weir-source-{number}");
+            source::start_at(&shared, name, source).map_err(StartError::System)?;
+        }
+        for (number, push) in config.pushes.into_iter().enumerate() {
+            relay::start_push(&shared, number, push).map_err(StartError::System)?;
+        }
+        if let Some((origin, paths)) = asked {
+            relay::start_origin(&shared, origin, paths).map_err(StartError::System)?;
         }
         Ok(server)
     }
@@ -331,6 +412,22 @@ impl Shared {
         MonoTime(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 
+    /// Lets `publisher` publish, or says why not: the way in for every kind of source. A recording begins with it where one
+    /// is wanted; `asked`: what a client said, and on which stream.
+    fn publish(
+        self: &Arc<Shared>,
+        now: MonoTime,
+        path: &StreamPath,
+        publisher: &Arc<Mailbox>,
+        asked: Option<(MessageStreamId, PublishType)>,
+    ) -> Result<Publishing, RejectReason> {
+        let publishing = self.registry.publish(now, path, publisher)?;
+        if let Some(recordings) = &self.recordings {
+            recordings.published(self, publishing.hub(), publisher, asked);
+        }
+        Ok(publishing)
+    }
+
     /// Another one for every session.
     fn seed(&self) -> u64 {
         let mut hasher = self.seeds.build_hasher();
@@ -386,6 +483,12 @@ impl fmt::Display for StartError {
             StartError::Listen(address, error) => write!(f, "--listen {address}: {}", plain(error)),
             StartError::Capture(directory, error) => {
                 write!(f, "--capture {}: {}", directory.display(), plain(error))
+            }
+            StartError::Media(directory, error) => {
+                write!(f, "--media {}: {}", directory.display(), plain(error))
+            }
+            StartError::Record(directory, error) => {
+                write!(f, "--record {}: {}", directory.display(), plain(error))
             }
             StartError::System(error) => write!(f, "cannot start: {}", plain(error)),
         }

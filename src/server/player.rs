@@ -4,10 +4,13 @@
 //! first keyframe after half of the queue is written (any frame, if the stream has no video or no keyframes).
 //! Configuration that changed meanwhile is sent first.
 
-use super::{connection::Connection, registry::HubHandle, shared_tag::SharedTag, stats::Throttle};
+use super::{connection::Connection, registry::HubHandle, shared_tag::SharedTag, stats::Throttle, vod::Ask};
 use crate::{
     flv::{TagKind, TagRole},
-    rtmp::{MessageStreamId, MonoTime, session::Wanted},
+    rtmp::{
+        MessageStreamId, MonoTime,
+        session::{RequestId, Wanted},
+    },
 };
 use core::time::Duration;
 
@@ -25,6 +28,10 @@ pub(super) enum Action {
     ReceiveAudio { stream: MessageStreamId, wanted: bool },
     /// Send video or not; again from the next keyframe on.
     ReceiveVideo { stream: MessageStreamId, wanted: bool },
+    /// Send so far ahead; live is sent as it comes.
+    Buffer { stream: MessageStreamId, length: Duration },
+    /// A decision about a file, which only a thread of its own may wait for: nothing behind it is read before.
+    Ask { request: RequestId, ask: Ask },
 }
 
 /// A message stream that plays.

@@ -7,14 +7,17 @@
 use super::{
     connection::Connection, merge::Merge, player::Action, registry::HubHandle, shared_tag::SharedTag,
 };
-use crate::rtmp::{MonoTime, session::CloseReason};
+use crate::rtmp::{
+    MessageStreamId, MonoTime,
+    session::{CloseReason, Notice},
+};
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::{
     fmt,
-    net::IpAddr,
+    net::{IpAddr, Ipv6Addr},
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
 };
-use crossbeam_channel::{Sender, TrySendError};
+use crossbeam_channel::{Sender, TrySendError, unbounded};
 use mio::Waker;
 use std::sync::{Mutex, PoisonError};
 
@@ -22,9 +25,17 @@ use std::sync::{Mutex, PoisonError};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct ConnectionId(pub(super) u64);
 
+impl ConnectionId {
+    /// Of publishers that are no connection, but a source of the server's own.
+    pub(super) const OWN: ConnectionId = ConnectionId(0);
+}
+
 impl fmt::Display for ConnectionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "#{}", self.0)
+        match *self {
+            ConnectionId::OWN => f.write_str("a source of this server"),
+            ConnectionId(number) => write!(f, "#{number}"),
+        }
     }
 }
 
@@ -223,20 +234,52 @@ pub(super) struct Mailbox {
     pub(super) id: ConnectionId,
     /// Its peer's address, in canonical form.
     pub(super) address: IpAddr,
+    /// How it stands against others that want to publish the same.
+    pub(super) standing: Standing,
     state: Mutex<MailboxState>,
+}
+
+/// What becomes of a publisher when another one wants its stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// What `--takeover` says.
+    Equal,
+    /// Anybody who may publish may have it, and it never takes it from anybody.
+    GivesWay,
 }
 
 struct MailboxState {
     owner: Arc<Port>,
     close: Option<CloseReason>,
+    notices: Vec<(MessageStreamId, Notice)>,
 }
+
+/// Notices that wait in a mailbox; further ones are lost. A connection looks at once, unless it is on its way to another
+/// thread.
+const MAX_NOTICES: usize = 16;
 
 impl Mailbox {
     pub(super) fn new(id: ConnectionId, address: IpAddr, owner: Arc<Port>) -> Mailbox {
         Mailbox {
             id,
             address: address.to_canonical(),
-            state: Mutex::new(MailboxState { owner, close: None }),
+            standing: Standing::Equal,
+            state: Mutex::new(MailboxState { owner, close: None, notices: Vec::new() }),
+        }
+    }
+
+    /// Of a publisher that is no connection. Whoever publishes so looks into it by itself.
+    pub(super) fn of_source() -> Mailbox {
+        let (control, _) = unbounded();
+        Mailbox {
+            id: ConnectionId::OWN,
+            address: Ipv6Addr::UNSPECIFIED.into(),
+            standing: Standing::GivesWay,
+            state: Mutex::new(MailboxState {
+                owner: Arc::new(Port::without_waker(control)),
+                close: None,
+                notices: Vec::new(),
+            }),
         }
     }
 
@@ -245,6 +288,20 @@ impl Mailbox {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.close.get_or_insert(why);
         state.owner.send(Control::Mail(self.id));
+    }
+
+    /// Has one of its streams told something.
+    pub(super) fn notify(&self, stream: MessageStreamId, notice: Notice) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.notices.len() < MAX_NOTICES {
+            state.notices.push((stream, notice));
+            state.owner.send(Control::Mail(self.id));
+        }
+    }
+
+    /// What its streams are to be told.
+    pub(super) fn take_notices(&self) -> Vec<(MessageStreamId, Notice)> {
+        core::mem::take(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner).notices)
     }
 
     /// What was asked. A new owner looks as soon as it has the connection, because the message may have gone to the

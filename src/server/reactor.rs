@@ -17,6 +17,7 @@ use super::{
     registry::HubHandle,
     sockets::{EVENTS, Ready, Sockets},
     stats::Throttle,
+    vod,
 };
 use crate::rtmp::{MonoTime, session::CloseReason};
 use alloc::{boxed::Box, collections::VecDeque, sync::Arc, vec::Vec};
@@ -181,9 +182,12 @@ impl Reactor {
                 }
                 // Behind every connection that was sent to a thread.
                 self.pool.stop();
+                if let Some(vod) = &self.shared.vod {
+                    vod.stop();
+                }
             }
-            // Connections do not come back from subscriber threads.
-            Control::Adopt(connection, _) => self.bury(now, connection),
+            // One that plays no file any more.
+            Control::Adopt(connection, actions) => self.adopt(now, connection, actions),
         }
     }
 
@@ -239,6 +243,24 @@ impl Reactor {
 
     // ---- connections
 
+    fn adopt(&mut self, now: MonoTime, connection: Owned, actions: Vec<Action>) {
+        let index = match self.sockets.insert(connection) {
+            Ok(index) => index,
+            Err((error, connection)) => {
+                log::error!("{} cannot be watched: {error}", connection.id());
+                return self.bury(now, connection);
+            }
+        };
+        self.finish_turn(now, index, actions);
+        self.with(now, index, |connection, cx| {
+            connection.check_mail(cx);
+            if cx.shared.is_stopping() {
+                connection.close(cx, CloseReason::Shutdown);
+            }
+        });
+        self.turn(now, index);
+    }
+
     fn turn(&mut self, now: MonoTime, index: usize) {
         let shared = self.shared.clone();
         let mut actions = core::mem::take(&mut self.actions);
@@ -275,13 +297,23 @@ impl Owner for Reactor {
         &mut self.actions
     }
 
-    /// Writes, or gives a connection that plays to a subscriber thread, which writes replies and media in one go.
+    /// Writes, or gives a connection that plays to a subscriber thread, which writes replies and media in one go. One that
+    /// waits for an answer about a file goes to a thread that may wait for the disk.
     fn finish_turn(&mut self, now: MonoTime, index: usize, mut actions: Vec<Action>) {
         let plays = actions.iter().any(|action| matches!(action, Action::Join { .. }));
         if plays {
             if let Some(connection) = self.sockets.remove(index) {
                 if let Err((error, connection)) = self.pool.adopt(&self.shared, connection, actions) {
                     log::error!("{} cannot play: {error}", connection.id());
+                    self.bury(now, connection);
+                }
+            }
+            return;
+        }
+        if actions.iter().any(|action| matches!(action, Action::Ask { .. })) {
+            if let Some(connection) = self.sockets.remove(index) {
+                if let Err((error, connection)) = vod::adopt(&self.shared, connection, actions) {
+                    log::error!("{} cannot play a file: {error}", connection.id());
                     self.bury(now, connection);
                 }
             }

@@ -21,6 +21,7 @@ use crate::{
 };
 use alloc::{format, string::ToString, sync::Arc};
 use core::{net::IpAddr, ops::Deref, time::Duration};
+use crossbeam_channel::Sender;
 use std::{
     collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -45,6 +46,8 @@ pub(super) struct Policy {
     /// How long a stream outlives a publisher that vanished; zero ends it at once.
     pub(super) resume_window: Duration,
     pub(super) gop_bytes: usize,
+    /// Told of streams that somebody plays and nobody publishes.
+    pub(super) wanted: Option<Sender<StreamPath>>,
 }
 
 impl Registry {
@@ -61,12 +64,17 @@ impl Registry {
                 return Err(RejectReason::Failed("the server has too many streams".to_string()));
             }
             None => {
-                let hub = Arc::new(Hub::new(path.clone(), self.policy.gop_bytes));
+                let hub = Arc::new(Hub::new(path.clone(), self.policy.gop_bytes, self.policy.wanted.clone()));
                 hubs.insert(path.clone(), hub.clone());
                 hub
             }
         };
         Ok(HubHandle { hub, registry: self.clone() })
+    }
+
+    /// Whether somebody publishes there.
+    pub(super) fn is_live(&self, path: &StreamPath) -> bool {
+        self.lock().get(path).is_some_and(|hub| hub.is_live())
     }
 
     /// Whether a publisher from `address` needs no credentials.
@@ -112,6 +120,13 @@ pub(super) struct HubHandle {
 }
 
 impl HubHandle {
+    /// Another handle to the same hub.
+    pub(super) fn again(&self) -> HubHandle {
+        // Under the lock, as all handles are made.
+        let _hubs = self.registry.lock();
+        HubHandle { hub: self.hub.clone(), registry: self.registry.clone() }
+    }
+
     /// Whether both are handles to one hub.
     pub(super) fn is(&self, other: &HubHandle) -> bool {
         Arc::ptr_eq(&self.hub, &other.hub)
@@ -152,6 +167,11 @@ pub(super) enum Ending {
 }
 
 impl Publishing {
+    /// The stream, for whoever wants to hear it as well.
+    pub(super) fn hub(&self) -> HubHandle {
+        self.hub.again()
+    }
+
     /// The stream's name.
     pub(super) fn path(&self) -> &StreamPath {
         self.hub.path()
@@ -196,6 +216,7 @@ mod tests {
             takeover,
             resume_window: Duration::from_secs(window),
             gop_bytes: 1 << 20,
+            wanted: None,
         };
         (Registry::new(policy, Arc::new(Port::new(control, waker))), told)
     }

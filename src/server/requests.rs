@@ -3,18 +3,27 @@
 //! Every application name is welcome, because paths are joined anew for every stream (see `path`). Live streams
 //! answer `seek` with a fresh start instead of an error: ffmpeg with `-ss` discards everything until
 //! Seek.Notify and aborts on a status of level "error", so a refusal would end it and silence would hang it.
+//! What may concern a file is not answered here but asked of a thread that may wait for the disk: [`Action::Ask`].
 
 use super::{
     connection::{Connection, Context, End, Role},
     path::StreamPath,
     player::Action,
     registry::Ending,
+    relay::identity,
+    vod::{Ask, Entry, Library},
 };
-use crate::rtmp::{
-    ApiMisuse, MessageStreamId,
-    session::{Event, Publish, RejectReason, RequestId, State, Wanted},
+use crate::{
+    amf::Value,
+    rtmp::{
+        ApiMisuse, MessageStreamId,
+        session::{Call, Event, Play, PlayStart, Publish, RejectReason, RequestId, State, Wanted},
+    },
 };
-use alloc::string::ToString;
+use alloc::{
+    boxed::Box,
+    string::{String, ToString},
+};
 
 impl Connection {
     /// Takes events until there are none. True if there were any.
@@ -40,24 +49,46 @@ impl Connection {
             }
             Event::Connect { request, connect } => {
                 log::debug!("{} connects with {:?}", self.id(), connect.flash_ver);
+                self.via = identity::via(&connect.flash_ver);
                 self.app = connect.app;
                 self.tc_url = connect.tc_url;
                 self.accept(request);
             }
             Event::Publish { request, publish } => self.publish(cx, request, &publish),
-            Event::Play { request, play } => {
-                self.play(cx, request, play.stream, &play.name, play.wanted);
-            }
+            Event::Play { request, play } => self.play(cx, request, *play, None),
             Event::Play2 { request, play2 } => {
-                self.play(cx, request, play2.stream, &play2.name, play2.wanted);
+                let play = Play {
+                    stream: play2.stream,
+                    name: play2.name,
+                    start: PlayStart::LiveOrRecorded,
+                    duration: None,
+                    reset: true,
+                    wanted: play2.wanted,
+                };
+                self.play(cx, request, play, Some(play2.transition));
             }
-            Event::Pause { request, stream, paused, .. } => {
-                self.accept(request);
-                cx.actions.push(Action::Pause { stream, paused });
-            }
-            Event::Seek { request, stream, .. } => {
-                self.accept(request);
-                cx.actions.push(Action::Restart { stream });
+            Event::Pause { request, stream, paused, position } => match self.role(stream) {
+                Some(Role::Replaying) => {
+                    let ask = Ask::Pause { stream, paused, position };
+                    cx.actions.push(Action::Ask { request, ask });
+                }
+                _ => {
+                    self.accept(request);
+                    cx.actions.push(Action::Pause { stream, paused });
+                }
+            },
+            Event::Seek { request, stream, position } => match self.role(stream) {
+                Some(Role::Replaying) => {
+                    cx.actions.push(Action::Ask { request, ask: Ask::Seek { stream, position } });
+                }
+                _ => {
+                    self.accept(request);
+                    cx.actions.push(Action::Restart { stream });
+                }
+            },
+            Event::BufferLength { stream, length } => {
+                self.buffer = Some(length);
+                cx.actions.push(Action::Buffer { stream, length });
             }
             Event::ReceiveAudio { stream, wanted } => {
                 cx.actions.push(Action::ReceiveAudio { stream, wanted });
@@ -72,7 +103,7 @@ impl Connection {
                 }
             }
             // releaseStream and the like are the session's; a custom call gets a polite nothing.
-            Event::Call { request, .. } => self.accept(request),
+            Event::Call { request, call } => self.call(cx, request, &call),
             Event::PeerClosing => {
                 self.note_end(End::PeerClosed);
                 for (stream, role) in core::mem::take(&mut self.streams) {
@@ -82,7 +113,7 @@ impl Connection {
             Event::Ignored { message_type, why } => {
                 log::debug!("{} ignored a message of type {message_type}: {why:?}", self.id());
             }
-            // A server has no use for the rest: buffer lengths (live is sent as it comes), events of clients.
+            // A server has no use for the rest, events of clients.
             _ => {}
         }
     }
@@ -96,9 +127,9 @@ impl Connection {
                 return self.refuse(request, RejectReason::InvalidName(why.to_string()));
             }
         };
-        let registry = &cx.shared.registry;
-        let admitted = registry.admit(self.mailbox.address);
-        match admitted.and_then(|()| registry.publish(cx.now, &path, &self.mailbox)) {
+        let admitted = cx.shared.registry.admit(self.mailbox.address);
+        let asked = (publish.stream, publish.kind);
+        match admitted.and_then(|()| cx.shared.publish(cx.now, &path, &self.mailbox, Some(asked))) {
             Ok(publishing) => {
                 log::info!("{} publishes {path}", self.id());
                 self.streams.push((publish.stream, Role::Publishing(publishing)));
@@ -112,26 +143,50 @@ impl Connection {
     }
 
     /// Also for play2: a player that switches starts over on the other stream.
-    fn play(
-        &mut self,
-        cx: &mut Context<'_>,
-        request: RequestId,
-        stream: MessageStreamId,
-        name: &str,
-        wanted: Wanted,
-    ) {
-        let path = match StreamPath::join(&self.app, &self.tc_url, name) {
+    fn play(&mut self, cx: &mut Context<'_>, request: RequestId, play: Play, transition: Option<String>) {
+        let path = match StreamPath::join(&self.app, &self.tc_url, &play.name) {
             Ok(path) => path,
             Err(why) => {
                 log::warn!("{} {} may not play: {why}", self.id(), self.peer);
                 return self.reject(request, RejectReason::InvalidName(why.to_string()));
             }
         };
+        let Play { stream, name, start, duration, reset, wanted } = play;
+        let is_replaying = matches!(self.role(stream), Some(Role::Replaying));
+        let may_be_file = cx.shared.vod.is_some() && Library::has(&path) && start != PlayStart::Live;
+        let joins_playlist = is_replaying && (!reset || transition.is_some());
+        if !may_be_file && !joins_playlist {
+            return self.play_live(cx, request, stream, path, wanted);
+        }
+        let entry = Box::new(Entry { stream, name, path, start, duration, wanted });
+        if self.is_elsewhere(stream, |role| matches!(role, Role::Playing)) {
+            return self.refuse_mixture(request);
+        }
+        let ask = Ask::Play { entry, reset, transition };
+        cx.actions.push(Action::Ask { request, ask });
+    }
+
+    pub(super) fn play_live(
+        &mut self,
+        cx: &mut Context<'_>,
+        request: RequestId,
+        stream: MessageStreamId,
+        path: StreamPath,
+        wanted: Wanted,
+    ) {
+        // Live streams and files are sent by threads of different kinds, and a connection has one.
+        if self.is_elsewhere(stream, |role| matches!(role, Role::Replaying)) {
+            return self.refuse_mixture(request);
+        }
         match cx.shared.registry.hub(&path) {
+            Ok(hub) if self.via.contains(&cx.shared.id.stream(&path)) && !hub.is_published_by_client() => {
+                log::warn!("{} {} may not play {path}: {}", self.id(), self.peer, IN_A_RING);
+                self.reject(request, RejectReason::NotFound);
+            }
             Ok(hub) => {
+                hub.note_via(&self.via);
                 log::info!("{} plays {path}", self.id());
-                self.streams.retain(|(id, _)| *id != stream);
-                self.streams.push((stream, Role::Playing));
+                self.set_role(stream, Role::Playing);
                 self.accept(request);
                 cx.actions.push(Action::Join { stream, hub, wanted });
             }
@@ -142,11 +197,41 @@ impl Connection {
         }
     }
 
+    fn refuse_mixture(&mut self, request: RequestId) {
+        log::warn!("{} {} may not play live and recorded streams at once", self.id(), self.peer);
+        let why = "One connection plays either live streams or files.";
+        self.reject(request, RejectReason::Failed(why.to_string()));
+    }
+
+    /// Another message stream has such a role.
+    fn is_elsewhere(&self, stream: MessageStreamId, is: impl Fn(&Role) -> bool) -> bool {
+        self.streams.iter().any(|(id, role)| *id != stream && is(role))
+    }
+
+    /// getStreamLength of a file needs the file.
+    fn call(&mut self, cx: &mut Context<'_>, request: RequestId, call: &Call) {
+        let is_live = self.streams.iter().any(|(_, role)| matches!(role, Role::Playing));
+        let name = call.args.iter().find_map(Value::as_str);
+        if let Some(name) = name.filter(|_| call.name == "getStreamLength" && !is_live) {
+            let path = StreamPath::join(&self.app, &self.tc_url, name).ok();
+            if let Some(path) = path.filter(|path| cx.shared.vod.is_some() && Library::has(path)) {
+                cx.actions.push(Action::Ask { request, ask: Ask::Length { path } });
+                return;
+            }
+        }
+        self.accept(request);
+    }
+
+    pub(super) fn set_role(&mut self, stream: MessageStreamId, role: Role) {
+        self.streams.retain(|(id, _)| *id != stream);
+        self.streams.push((stream, role));
+    }
+
     fn role(&self, stream: MessageStreamId) -> Option<&Role> {
         self.streams.iter().find(|(id, _)| *id == stream).map(|(_, role)| role)
     }
 
-    fn accept(&mut self, request: RequestId) {
+    pub(super) fn accept(&mut self, request: RequestId) {
         let result = self.session.accept(request);
         self.check(result);
     }
@@ -157,18 +242,21 @@ impl Connection {
         self.reject(request, why);
     }
 
-    fn reject(&mut self, request: RequestId, why: RejectReason) {
+    pub(super) fn reject(&mut self, request: RequestId, why: RejectReason) {
         let result = self.session.reject(request, why);
         self.check(result);
     }
 
     /// Only a mistake of ours can make an answer fail; it must not end the other connections.
-    fn check(&self, result: Result<(), ApiMisuse>) {
+    pub(super) fn check(&self, result: Result<(), ApiMisuse>) {
         if let Err(misuse) = result {
             log::error!("{}: {misuse}", self.id());
         }
     }
 }
+
+/// A server that fetches from us what we fetch from it.
+const IN_A_RING: &str = "servers ask each other for it in a ring (--origin, --pull)";
 
 /// For the log; the texts for the peer may name what it sent.
 fn refusal(why: &RejectReason) -> &'static str {
@@ -180,6 +268,8 @@ fn refusal(why: &RejectReason) -> &'static str {
         RejectReason::NotFound => "nothing to play there",
         RejectReason::InvalidTime(_) => "a seek past the end",
         RejectReason::NotSeekable => "not seekable",
+        RejectReason::Damaged(_) => "damaged",
+        RejectReason::NothingPlayable(_) => "nothing in it can be played",
         RejectReason::Failed(_) => "no room for another stream",
     }
 }

@@ -394,6 +394,7 @@ mod tests {
             takeover: Takeover::default(),
             resume_window: Duration::ZERO,
             gop_bytes: 0,
+            wanted: None,
         };
         let registry = Registry::new(policy, port.port().clone());
         let hub = registry.hub(&StreamPath::join("", "", "live/cam").unwrap()).unwrap();

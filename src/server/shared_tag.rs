@@ -3,7 +3,7 @@
 
 use super::SEND_CHUNK_SIZE;
 use crate::{
-    flv::{Tag, TagKind, TagRole},
+    flv::{Tag, TagKind, TagRole, Timeline},
     rtmp::{MessageStreamId, Timestamp, chunk::EncodedTags},
 };
 use std::sync::OnceLock;
@@ -63,6 +63,13 @@ impl SharedTag {
                 | TagRole::VideoMetadata
                 | TagRole::MultichannelConfig
         )
+    }
+
+    /// The tag at its place in the outgoing time.
+    pub(super) fn placed(self, timeline: &mut Timeline) -> SharedTag {
+        let sent = self.tag.timestamp;
+        let place = timeline.place(self.tag.kind, sent, self.is_frame());
+        if place == sent { self } else { self.at(place) }
     }
 
     /// The same tag at another time; shares the body.

@@ -21,6 +21,8 @@ pub struct Stats {
     pub bytes_out: Counter,
     /// Tags that players did not get because they were too slow.
     pub dropped_tags: Counter,
+    /// Times that a recording was too slow for its stream and lost pictures.
+    pub recording_gaps: Counter,
 }
 
 /// A number that many threads change.

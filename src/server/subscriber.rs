@@ -19,12 +19,13 @@ use super::{
     sockets::{Ready, Sockets},
     staging::Staging,
     stats::Throttle,
+    vod::{self, Ask},
 };
 use crate::rtmp::{
     MessageStreamId, MonoTime,
-    session::{CloseReason, Wanted},
+    session::{CloseReason, RequestId, Wanted},
 };
-use alloc::{sync::Arc, vec::Vec};
+use alloc::{sync::Arc, vec, vec::Vec};
 use crossbeam_channel::{Receiver, bounded, unbounded};
 use std::io;
 
@@ -234,6 +235,7 @@ impl Subscriber {
 
     fn apply(&mut self, now: MonoTime, index: usize, actions: &mut Vec<Action>) {
         drop_superseded(actions);
+        let mut asked = None;
         for action in actions.drain(..) {
             match action {
                 Action::Join { stream, hub, wanted } => {
@@ -251,7 +253,30 @@ impl Subscriber {
                 Action::ReceiveVideo { stream, wanted } => {
                     self.with_player(index, stream, |player| player.receive_video(wanted));
                 }
+                Action::Buffer { .. } => {}
+                Action::Ask { request, ask } => asked = Some((request, ask)),
             }
+        }
+        if let Some((request, ask)) = asked {
+            self.send_away(now, index, request, ask);
+        }
+    }
+
+    /// Gives a connection that asks for a file away. What it plays goes on if it gets no file.
+    fn send_away(&mut self, now: MonoTime, index: usize, request: RequestId, ask: Ask) {
+        let Some(connection) = self.sockets.get_mut(index) else { return };
+        let mut actions = vec![Action::Ask { request, ask }];
+        for (stream, at) in core::mem::take(&mut connection.seats) {
+            let Some(room) = self.rooms.get_mut(at as usize).and_then(Option::as_mut) else { continue };
+            let wanted = room.player(index, stream).map(|player| player.wanted()).unwrap_or_default();
+            actions.push(Action::Join { stream, hub: room.hub.again(), wanted });
+            self.leave_room(index, stream, at);
+        }
+        let Some(connection) = self.sockets.remove(index) else { return };
+        self.pool.release(self.number);
+        if let Err((error, connection)) = vod::adopt(&self.shared, connection, actions) {
+            log::error!("{} cannot play a file: {error}", connection.id());
+            connection.finish(&mut Context { now, shared: &self.shared, actions: &mut Vec::new() });
         }
     }
 

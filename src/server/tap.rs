@@ -61,7 +61,7 @@ impl Tap {
         let (sender, feeds) = bounded(WAITING);
         let port = FeedPort::new(Arc::new(Port::without_waker(control)), sender, shared.merge);
         let port = Arc::new(port);
-        let snapshot = hub.join(shared.now(), &port, SLOT);
+        let snapshot = hub.listen(shared.now(), &port, SLOT);
         let mut tap = Tap {
             shared,
             hub,

@@ -11,6 +11,44 @@ pub(crate) fn identical(source: &Media, got: &Media) -> Result<(), String> {
     Ok(())
 }
 
+/// The source from its start, as far as it goes; returns how many milliseconds of both kinds of media there are.
+pub(crate) fn is_start(source: &Media, got: &Media) -> Result<i64, String> {
+    let mut end = i64::MAX;
+    for ((name, source), (_, got)) in source.tracks().into_iter().zip(got.tracks()) {
+        same_config(name, source, got)?;
+        let count = got.packets.len().min(source.packets.len());
+        same_packets(name, &source.packets[..count], &got.packets, 0)?;
+        end = end.min(got.packets.last().ok_or_else(|| format!("no {name}"))?.dts);
+    }
+    Ok(end)
+}
+
+/// The start of the source: what somebody gets who leaves early.
+pub(crate) fn is_head(source: &Media, got: &Media) -> Result<(), String> {
+    for ((name, source), (_, got)) in source.tracks().into_iter().zip(got.tracks()) {
+        same_config(name, source, got)?;
+        let head = source.packets.get(..got.packets.len());
+        same_packets(name, head.ok_or("more packets than the source has")?, &got.packets, 0)?;
+        if got.packets.is_empty() || got.packets.len() == source.packets.len() {
+            return Err(format!("{name}: {} packets, which is no part of the source", got.packets.len()));
+        }
+    }
+    Ok(())
+}
+
+/// The same with times that may differ by a millisecond.
+pub(crate) fn similar(source: &Media, got: &Media) -> Result<(), String> {
+    let mut moved = got.clone();
+    for (source, got) in [(&source.video, &mut moved.video), (&source.audio, &mut moved.audio)] {
+        for (expected, packet) in source.packets.iter().zip(&mut got.packets) {
+            if (packet.dts - expected.dts).abs() <= 1 && (packet.pts - expected.pts).abs() <= 1 {
+                (packet.dts, packet.pts) = (expected.dts, expected.pts);
+            }
+        }
+    }
+    identical(source, &moved)
+}
+
 /// The end of the source, from a keyframe that is not the first one: what somebody who joins late gets.
 pub(crate) fn is_tail(source: &Media, got: &Media, gop: usize) -> Result<(), String> {
     for ((name, source), (_, got)) in source.tracks().into_iter().zip(got.tracks()) {

@@ -5,6 +5,7 @@ use crate::{Report, programs::Server};
 use std::{fs, path::Path, thread, time::Duration};
 use weir::{
     flv::{Item, Reader, ReaderLimits, Tag, TagKind, TagRole, writer},
+    media::metadata,
     rtmp::Timestamp,
 };
 
@@ -93,7 +94,7 @@ fn write_flv(path: &Path, tags: &[Tag]) {
     fs::write(path, bytes).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
 }
 
-/// The tags of a file.
+/// The tags of a file; its metadata without what `pull` adds about the file itself.
 fn read_flv(path: &Path) -> Vec<Tag> {
     let bytes = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let (mut reader, mut input, mut tags) = (Reader::new(ReaderLimits::default()), &*bytes, Vec::new());
@@ -101,7 +102,7 @@ fn read_flv(path: &Path) -> Vec<Tag> {
         reader.read(&mut input).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     {
         if let Item::Tag { tag, .. } = item {
-            tags.push(tag);
+            tags.push(metadata::live(&tag));
         }
     }
     tags

@@ -5,11 +5,18 @@
 
 #![expect(clippy::std_instead_of_core, reason = "a test has std anyway")]
 
+mod chains;
 mod compare;
 mod enhanced;
+mod files;
 mod material;
+mod mp4;
 mod process;
 mod programs;
+mod raw;
+mod recording;
+mod sources;
+mod tools;
 
 use programs::{Player, Playing, Publisher, Server, source};
 use std::{

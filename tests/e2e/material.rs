@@ -66,8 +66,8 @@ pub(crate) struct Media {
 }
 
 impl Media {
-    /// What is in an FLV file.
-    pub(crate) fn of_flv(path: &Path) -> Media {
+    /// What is in a file.
+    pub(crate) fn of_file(path: &Path) -> Media {
         let path = path.to_str().expect("the target directory has a readable name");
         let arguments = framehash_arguments(path, "-");
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -89,8 +89,8 @@ impl Media {
         self.video.packets.len() + self.audio.packets.len()
     }
 
-    /// Lines are `#media_type 0: video`, `#extradata 0, size, hash` and `0, dts, pts, duration, size, hash`; an end
-    /// of sequence, which carries nothing, is no packet.
+    /// Lines are `#tb 0: 1/1000`, `#media_type 0: video`, `#extradata 0, size, hash` and `0, dts, pts, duration, size, hash`;
+    /// an end of sequence, which carries nothing, is no packet.
     fn parse(text: &str) -> Media {
         let mut media = Media::default();
         let is_video = |index: &str| text.contains(&format!("#media_type {}: video", index.trim()));
@@ -105,7 +105,7 @@ impl Media {
                 (None, [index, dts, pts, _, _, hash, ..]) if !line.starts_with('#') => {
                     let number = |text: &str| text.parse().unwrap_or_else(|_| panic!("not a time: {line}"));
                     let track = if is_video(index) { &mut media.video } else { &mut media.audio };
-                    let (dts, pts) = (number(dts), number(pts));
+                    let (dts, pts) = (in_ms(text, index, number(dts)), in_ms(text, index, number(pts)));
                     track.packets.push(Packet { dts, pts, hash: (*hash).to_string() });
                 }
                 _ => {}
@@ -113,4 +113,14 @@ impl Media {
         }
         media
     }
+}
+
+/// A time of stream `index`, whose unit stands in the head of the text, in milliseconds.
+fn in_ms(text: &str, index: &str, time: i64) -> i64 {
+    let unit = text.lines().find_map(|line| line.strip_prefix(&format!("#tb {}: ", index.trim())));
+    let (numerator, denominator) =
+        unit.and_then(|unit| unit.split_once('/')).expect("a unit for every stream");
+    let number = |text: &str| text.trim().parse::<i64>().expect("a whole number");
+    let (numerator, denominator) = (number(numerator), number(denominator));
+    (time * 1000 * numerator + denominator / 2).div_euclid(denominator)
 }

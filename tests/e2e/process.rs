@@ -39,9 +39,17 @@ impl Process {
     }
 
     /// Waits for it to end by itself, with success.
-    pub(crate) fn succeed(mut self) {
+    pub(crate) fn succeed(self) {
+        self.end_with(&[0]);
+    }
+
+    /// Waits for it to end by itself, with one of these exit codes.
+    pub(crate) fn end_with(mut self, codes: &[i32]) {
         match self.child.wait_until(self.deadline) {
-            Some(status) => assert!(status.success(), "{}: {status}\n{}", self.name, self.tail()),
+            Some(status) => {
+                let is_right = status.code().is_some_and(|code| codes.contains(&code));
+                assert!(is_right, "{}: {status}\n{}", self.name, self.tail());
+            }
             None => panic!("{} does not end\n{}", self.name, self.tail()),
         }
     }
@@ -57,6 +65,9 @@ impl Process {
     pub(crate) fn kill(mut self) {
         self.expect_running();
     }
+
+    /// The same for one that may have ended by itself.
+    pub(crate) fn kill_if_running(self) {}
 
     /// The last lines it wrote.
     pub(crate) fn tail(&self) -> String {

@@ -26,14 +26,36 @@ pub(crate) struct Server {
 impl Server {
     /// Starts weir on a free port of 127.0.0.1 with `flags`, for the test `name`.
     pub(crate) fn start(name: &str, flags: &[&str]) -> Server {
+        Server::start_on(free_port(), name, flags)
+    }
+
+    /// The same on a given port.
+    pub(crate) fn start_on(port: u16, name: &str, flags: &[&str]) -> Server {
+        Server::launch(port, name, env!("CARGO_BIN_EXE_weir"), &[], flags)
+    }
+
+    /// The same with a file, as seen from the test's folder, as standard input.
+    pub(crate) fn start_reading(input: &str, name: &str, flags: &[&str]) -> Server {
+        let script = format!("exec \"$0\" \"$@\" <{input}");
+        Server::launch(free_port(), name, "sh", &["-c", &script, env!("CARGO_BIN_EXE_weir")], flags)
+    }
+
+    fn launch(port: u16, name: &str, program: &str, before: &[&str], flags: &[&str]) -> Server {
         let dir = scratch().join(name);
         let _ = fs::remove_dir_all(&dir);
         fs::create_dir_all(&dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
-        let port = free.expect("loopback has a free port").port();
+        Server::launch_in(dir, port, program, before, flags)
+    }
+
+    /// Where a server has run before.
+    pub(crate) fn start_in(dir: PathBuf, flags: &[&str]) -> Server {
+        Server::launch_in(dir, free_port(), env!("CARGO_BIN_EXE_weir"), &[], flags)
+    }
+
+    fn launch_in(dir: PathBuf, port: u16, program: &str, before: &[&str], flags: &[&str]) -> Server {
         let address = format!("127.0.0.1:{port}");
-        let arguments = ["-l", &address].into_iter().chain(flags.iter().copied());
-        let process = Process::start("weir", &dir, env!("CARGO_BIN_EXE_weir"), arguments);
+        let arguments = before.iter().copied().chain(["-l", &address]).chain(flags.iter().copied());
+        let process = Process::start("weir", &dir, program, arguments);
         let mut server = Server { process, port, dir };
         server.wait_until("weir listens", |server| {
             server.process.expect_running();
@@ -43,9 +65,30 @@ impl Server {
         server
     }
 
+    /// Ends it without a chance to do anything more; where it ran.
+    pub(crate) fn kill(self) -> PathBuf {
+        self.process.kill();
+        self.dir
+    }
+
+    /// Waits until its last log lines say so.
+    pub(crate) fn wait_for_log(&mut self, text: &str) {
+        self.wait_until(text, |server| server.process.tail().contains(text));
+    }
+
     /// The URL of a live stream.
     pub(crate) fn url(&self, key: &str) -> String {
         format!("rtmp://127.0.0.1:{}/live/{key}", self.port)
+    }
+
+    /// The URL of a file.
+    pub(crate) fn file_url(&self, name: &str) -> String {
+        format!("rtmp://127.0.0.1:{}/vod/{name}", self.port)
+    }
+
+    /// Starts a player of a file, which writes what it gets under a name of its own.
+    pub(crate) fn play_file(&self, player: Player, file: &str) -> Playing {
+        self.play_url(player, &self.file_url(file), false, &format!("{} {}", file, player.name()))
     }
 
     /// Starts any program.
@@ -60,10 +103,13 @@ impl Server {
 
     /// Starts a player that writes what it gets under a name of its own.
     pub(crate) fn play(&self, player: Player, key: &str, name: &str) -> Playing {
-        let name = format!("{name} {}", player.name());
-        let output = format!("{}.{}", name.replace(' ', "-"), player.extension());
-        let (program, arguments) = player.command(&self.url(key), &output);
-        let process = self.run(&name, program, arguments);
+        self.play_url(player, &self.url(key), true, &format!("{name} {}", player.name()))
+    }
+
+    fn play_url(&self, player: Player, url: &str, is_live: bool, name: &str) -> Playing {
+        let output = format!("{}.{}", name.replace([' ', ':', '/'], "-"), player.extension());
+        let (program, arguments) = player.command(url, is_live, &output);
+        let process = self.run(name, program, arguments);
         Playing { player, process, output: self.dir.join(output) }
     }
 
@@ -88,9 +134,15 @@ impl Server {
     }
 }
 
+/// A port of the loopback that nobody listens on.
+pub(crate) fn free_port() -> u16 {
+    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
+    free.expect("loopback has a free port").port()
+}
+
 /// Connections to `port` of the loopback that the server's side has open, as the kernel lists them:
 /// `sl local_address rem_address st ...` with addresses as `0100007F:PORT` and state 01 for established.
-fn open_connections(port: u16) -> usize {
+pub(crate) fn open_connections(port: u16) -> usize {
     let table = fs::read_to_string("/proc/net/tcp").expect("Linux lists its connections");
     let local = format!("0100007F:{port:04X}");
     let lines = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
@@ -183,14 +235,17 @@ impl Player {
         if self == Player::Ffmpeg { "framehash" } else { "flv" }
     }
 
-    fn command(self, url: &str, output: &str) -> (&'static str, Vec<String>) {
+    fn command(self, url: &str, is_live: bool, output: &str) -> (&'static str, Vec<String>) {
         let words = |text: String| text.split_whitespace().map(String::from).collect();
         match self {
             Player::Ffmpeg => ("ffmpeg", material::framehash_arguments(url, output)),
             Player::Rtmp2src => {
                 ("gst-launch-1.0", words(format!("-q rtmp2src location={url} ! filesink location={output}")))
             }
-            Player::Rtmpdump => ("rtmpdump", words(format!("-q --live -r {url} -o {output}"))),
+            Player::Rtmpdump => {
+                let live = if is_live { "--live" } else { "" };
+                ("rtmpdump", words(format!("-q {live} -r {url} -o {output}")))
+            }
             Player::Pull => (env!("CARGO_BIN_EXE_pull"), words(format!("{url} {output}"))),
         }
     }
@@ -210,16 +265,22 @@ impl Playing {
 
     /// Waits until it has ended by itself, with success; what it got.
     pub(crate) fn finish(self) -> Media {
-        self.process.succeed();
+        match self.player {
+            Player::Rtmpdump => self.process.end_with(&RTMPDUMP_ENDS),
+            _ => self.process.succeed(),
+        }
         match self.player {
             Player::Ffmpeg => Media::of_framehash(&self.output),
-            _ => Media::of_flv(&self.output),
+            _ => Media::of_file(&self.output),
         }
     }
 }
 
+/// rtmpdump calls a download incomplete whose last timestamp is below 99.9 % of the duration, to which the last frame counts.
+pub(crate) const RTMPDUMP_ENDS: [i32; 2] = [0, 2];
+
 /// Below the target directory; each test has a folder in it, and programs run there.
-fn scratch() -> PathBuf {
+pub(crate) fn scratch() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e")
 }
 
@@ -233,6 +294,6 @@ pub(crate) fn source() -> &'static Media {
         let path = scratch().join("source.flv");
         fs::create_dir_all(scratch()).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         material::make_source(&path);
-        Media::of_flv(&path)
+        Media::of_file(&path)
     })
 }

@@ -6,11 +6,15 @@
 
 #[path = "../support/client.rs"]
 mod client;
+mod files;
 mod leaving;
 mod playing;
 mod publishers;
+mod recording;
+mod relays;
 mod running;
 mod slow;
+mod sources;
 
 use client::{Client, DEADLINE, audio, audio_header, inter_frame, keyframe, metadata, video_header};
 use std::{

@@ -79,7 +79,11 @@ impl Client {
     }
 
     pub(crate) fn publish(&mut self, stream: MessageStreamId, name: &str) {
-        self.session.publish(stream, name, PublishType::Live).unwrap();
+        self.publish_as(stream, name, PublishType::Live);
+    }
+
+    pub(crate) fn publish_as(&mut self, stream: MessageStreamId, name: &str, kind: PublishType) {
+        self.session.publish(stream, name, kind).unwrap();
         self.flush();
     }
 

@@ -44,7 +44,7 @@ pub(crate) fn output_lines(direction: Direction, output: &[u8]) -> Vec<(usize, S
                 "{:>7} csid {} fmt {} msid {} ts {} {} {contents} {}",
                 raw.offset,
                 raw.csid,
-                found.fmt,
+                raw.fmt,
                 raw.stream,
                 raw.timestamp,
                 type_id::name(raw.type_id),

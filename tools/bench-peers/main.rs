@@ -148,6 +148,9 @@ fn measure(plan: &Plan) -> Result<Results, Failure> {
         signal_hook::flag::register(signal, stop.clone()).map_err(|error| Failure::run("signals", error))?;
     }
     let prefix = Prefix::new()?;
+    if plan.scenarios.iter().any(|scenario| scenario.is_file()) {
+        prefix.write_clip()?;
+    }
     let turns = plan.scenarios.iter().map(|scenario| plan.contenders(scenario).len()).sum::<usize>();
     let bar = progress_bar(turns * plan.rounds);
     let mut results = Results::new(plan.at_most.is_none());

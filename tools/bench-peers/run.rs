@@ -4,7 +4,7 @@ use crate::{
     children::{LoadFigures, beside, run_load},
     common::Failure,
     scenario::Scenario,
-    servers::Running,
+    servers::{CLIP, Running},
 };
 use std::{process::Command, sync::atomic::AtomicBool, time::Duration};
 
@@ -29,7 +29,10 @@ pub(crate) fn load(
     command.arg(format!("--publishers={}", scenario.publishers)).arg(format!("--players={players}"));
     command.arg(format!("--seconds={seconds}")).arg(format!("--before={}", plan.before));
     command.args(scenario.flags).args(server.pids.iter().map(|pid| format!("--pid={pid}")));
-    command.arg(format!("rtmp://127.0.0.1:{}/live/bench", server.port));
+    match scenario.is_file() {
+        true => command.arg("--file").arg(format!("rtmp://127.0.0.1:{}/vod/{CLIP}", server.port)),
+        false => command.arg(format!("rtmp://127.0.0.1:{}/live/bench", server.port)),
+    };
     let time = Duration::from_secs(plan.before + seconds);
     let run = run_load(&mut command, time, stop);
     if !server.is_alive() {

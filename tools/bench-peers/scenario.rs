@@ -6,6 +6,7 @@ pub(crate) struct Scenario {
     pub(crate) id: &'static str,
     /// For the tables.
     pub(crate) title: &'static str,
+    /// None: all play the same file.
     pub(crate) publishers: usize,
     /// Of each publisher.
     pub(crate) players: usize,
@@ -15,6 +16,13 @@ pub(crate) struct Scenario {
     pub(crate) weir: &'static [Flags],
     /// Only the joining counts: one second of measurement is enough.
     pub(crate) is_storm: bool,
+}
+
+impl Scenario {
+    /// Players play a file.
+    pub(crate) fn is_file(&self) -> bool {
+        self.publishers == 0
+    }
 }
 
 /// Flags of weir, separated by spaces; none as shipped.
@@ -56,6 +64,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         ..scenario("20mbit", "20 Mbit/s, 1 x 100", 1, 100)
     },
     Scenario { weir: UNGATHERED, flags: &["--fps", "0"], ..scenario("audio", "audio only, 1 x 100", 1, 100) },
+    scenario("vod", "200 play a file", 0, 200),
     Scenario { is_storm: true, ..scenario("storm", "500 connect at once", 1, 500) },
 ];
 
@@ -107,6 +116,7 @@ pub(crate) const BARS: &[Bar] = &[
     bar("CPU per GB sent, `--merge 350`", "1x1000", "weir --merge 350", Measure::CpuPerByte, 0.11),
     bar("CPU, 200 publishers, nobody watching", "200x0", "weir", Measure::Cpu, 0.9),
     bar("the same without a GOP, as nginx-rtmp", "200x0", "weir --gop-cache 0", Measure::Cpu, 0.9),
+    bar("CPU per GB sent, 200 play a file", "vod", "weir", Measure::CpuPerByte, 1.0),
     bar("picture delay p99, 1 x 500, `--merge 0`", "1x500", "weir --merge 0", Measure::Delay, 15.0),
     bar("memory per player, 1 x 1000", "1x1000", "weir", Measure::Memory, 8.0),
     bar("500 players connect at once, until the last picture", "storm", "weir", Measure::AllJoined, 2000.0),

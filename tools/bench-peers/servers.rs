@@ -1,7 +1,7 @@
 //! The servers under test: starting, finding their processes, ending.
 //!
 //! Everything listens on 127.0.0.1. nginx runs from a configuration in a temporary folder, with one worker, the chunk
-//! size that its users set, and no access log; weir and nginx log warnings alone.
+//! size that its users set, and no access log; weir and nginx log warnings alone. Files for `vod` lie in that folder.
 
 use crate::{
     children::{Ending, beside, descendants, free_port},
@@ -90,6 +90,17 @@ impl Prefix {
         fs::create_dir_all(&path).map_err(|error| Failure::run(path.display(), error))?;
         Ok(Prefix(path))
     }
+
+    /// Makes the file that players of files play: longer than any measurement.
+    pub(crate) fn write_clip(&self) -> Result<(), Failure> {
+        let mut load = Command::new(beside("load")?);
+        let status = load.args(["--write", "--seconds=120"]).arg(self.0.join(CLIP)).status();
+        match status {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => Err(Failure::run("load --write", status)),
+            Err(error) => Err(Failure::run("load", error)),
+        }
+    }
 }
 
 impl Drop for Prefix {
@@ -124,7 +135,7 @@ impl Running {
         let mut command = match contender {
             Contender::Weir(flags) => {
                 let mut weir = Command::new(beside("weir")?);
-                weir.args(["-q", "--listen", &format!("127.0.0.1:{port}")]);
+                weir.args(["-q", "--listen", &format!("127.0.0.1:{port}"), "--media"]).arg(&prefix.0);
                 weir.args(flags.split_whitespace());
                 weir
             }
@@ -185,8 +196,10 @@ fn nginx(prefix: &Path, port: u16) -> Result<Command, Failure> {
                  listen 127.0.0.1:{port};\n\
                  chunk_size 4096;\n\
                  application live {{ live on; }}\n\
+                 application vod {{ play {}; }}\n\
              }}\n\
-         }}\n"
+         }}\n",
+        prefix.display()
     );
     let path = prefix.join("nginx.conf");
     fs::write(&path, configuration).map_err(|error| Failure::run(path.display(), error))?;
@@ -205,6 +218,9 @@ pub(crate) fn first_line(command: &mut Command) -> Option<String> {
 
 /// Where Debian's libnginx-mod-rtmp puts it.
 const NGINX_MODULE: &str = "/usr/lib/nginx/modules/ngx_rtmp_module.so";
+
+/// Plays as `vod/` and this.
+pub(crate) const CLIP: &str = "clip.flv";
 
 /// For a server to listen.
 const START: Duration = Duration::from_secs(10);

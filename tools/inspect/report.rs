@@ -6,9 +6,9 @@ use std::io::{self, Write};
 use weir::{
     pcap::{
         Close, Direction, Stream,
-        dissect::{Blocks, Description, Dissected, Dissection},
+        dissect::{Blocks, Dissection},
     },
-    rtmp::message::{DecodeFailure, type_id},
+    rtmp::message::type_id,
 };
 
 /// One direction and where it comes from.
@@ -94,7 +94,7 @@ impl Side<'_> {
             lines.extend(self.handshake(blocks).map(|(offset, end, text)| line(offset, end, text)));
         }
         lines.extend(
-            self.dissection.messages.iter().map(|found| line(found.raw.offset, found.end, message(found))),
+            self.dissection.messages.iter().map(|found| line(found.raw.offset, found.end, found.to_string())),
         );
         if let Some(end) = self.stream.and_then(|stream| stream.end.map(|end| (stream, end))) {
             let (stream, end) = end;
@@ -114,12 +114,13 @@ impl Side<'_> {
             Direction::FromClient => 'C',
             Direction::FromServer => 'S',
         };
-        let [a, b, c, d] = blocks.product;
+        let hello = blocks.hello;
+        let [a, b, c, d] = hello.product;
         let form = if blocks.is_signed { "signed" } else { "not signed" };
         let second = 1 + (blocks.len - 1) / 2;
         [
-            (0, 1, format!("{letter}0 version {}", blocks.version)),
-            (1, second, format!("{letter}1 time {}, product {a}.{b}.{c}.{d}, {form}", blocks.time)),
+            (0, 1, format!("{letter}0 version {}", hello.version)),
+            (1, second, format!("{letter}1 time {}, product {a}.{b}.{c}.{d}, {form}", hello.time)),
             (second, blocks.len, format!("{letter}2")),
         ]
     }
@@ -138,25 +139,6 @@ impl Side<'_> {
         }
         Ok(())
     }
-}
-
-fn message(found: &Dissected) -> String {
-    let raw = &found.raw;
-    let contents = match &found.message {
-        Ok(message) => Description(message).to_string(),
-        Err(DecodeFailure::Ignored(why)) => format!("({why})"),
-        Err(DecodeFailure::Limit(limit)) => format!("({limit})"),
-    };
-    format!(
-        "csid {:<2} fmt {} msid {} ts {:<8} len {:<6} {:>2} {:<15} {contents}",
-        raw.csid,
-        found.fmt,
-        raw.stream,
-        raw.timestamp.0,
-        raw.body.len(),
-        raw.type_id,
-        type_id::name(raw.type_id),
-    )
 }
 
 fn arrow(direction: Direction) -> &'static str {

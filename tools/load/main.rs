@@ -3,6 +3,8 @@
 //! Works against any RTMP server, so that weir can be compared. Publishers send a synthetic stream whose tags carry
 //! stamps ([`stream`]); all players join at once while it runs; then the measurement begins and lasts `--seconds`.
 //! Most players only count bytes, a few probes check every tag and measure delays ([`players`]).
+//!
+//! With `--file` nothing is published: players play a recorded stream of the server, such as one that `--write` made.
 
 #![expect(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "a program has std anyway")]
 
@@ -33,9 +35,12 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
-use stream::Shape;
+use stream::{Shape, Source};
 use system::Usage;
-use weir::server::client::{RtmpUrl, UrlError};
+use weir::{
+    flv::writer,
+    server::client::{RtmpUrl, UrlError},
+};
 
 fn main() -> ExitCode {
     let tool = Tool {
@@ -60,9 +65,14 @@ fn main() -> ExitCode {
     flags.optopt("", "audio", "kbit/s of audio, 43 tags a second, 0 = video only (default 64)", "KBIT");
     flags.optopt("", "threads", "threads for counting players (default 2)", "N");
     flags.optopt("", "before", "seconds that streams run before players join (default 0)", "S");
+    flags.optflag("", "file", "play a file of the server, published by nobody; implies --probes 0");
+    flags.optflag("", "write", "write a stream, --seconds of it, to an FLV file, named in place of the URL");
     flags.optmulti("", "pid", "measure this process, the server; repeatable: their sum", "PID");
     flags.optopt("", "json", "write the figures as JSON, - = standard output instead of the line", "FILE");
     tool.main(flags, |matches| {
+        if matches.opt_present("write") {
+            return write_file(&matches.free[0], shape(matches)?, value(matches, "seconds", 10)?);
+        }
         let plan = Plan::parse(matches)?;
         let figures = run(&plan)?;
         report(&figures, matches.opt_str("json").as_deref())?;
@@ -77,6 +87,8 @@ fn main() -> ExitCode {
 /// What to do.
 struct Plan {
     url: RtmpUrl,
+    /// Nothing is published; `publishers` is 1 for the one stream there is.
+    is_file: bool,
     publishers: usize,
     /// Of each stream.
     players: usize,
@@ -96,30 +108,19 @@ struct Plan {
 
 impl Plan {
     fn parse(matches: &Matches) -> Result<Plan, Failure> {
-        let kbit = |flag, default| value(matches, flag, default).map(|kbit: u32| kbit.saturating_mul(1000));
-        let fps = value(matches, "fps", 30)?;
-        let audio_bitrate = kbit("audio", 64)?;
-        let shape = Shape {
-            bitrate: if fps == 0 { audio_bitrate } else { kbit("bitrate", 2000)? },
-            fps,
-            gop: value::<u32>(matches, "gop", 60)?.max(1),
-            audio_bitrate,
-            keyframe: matches.opt_str("keyframe").map(|_| value(matches, "keyframe", 0)).transpose()?,
-            start: value(matches, "start", 0)?,
-        };
-        if fps == 0 && audio_bitrate == 0 {
-            return Err(Failure::Usage("--fps 0 and --audio 0 leave nothing to send".into()));
-        }
+        let is_file = matches.opt_present("file");
         Ok(Plan {
             url: matches.free[0].parse().map_err(|error: UrlError| Failure::Usage(error.to_string()))?,
-            publishers: value(matches, "publishers", 1)?,
+            is_file,
+            publishers: if is_file { 1 } else { value(matches, "publishers", 1)? },
             players: value(matches, "players", 10)?,
-            probes: value(matches, "probes", 4)?,
+            // A file's stamps tell nothing of delays.
+            probes: if is_file { 0 } else { value(matches, "probes", 4)? },
             stalled: value(matches, "stalled", 0)?,
             slow: value(matches, "slow", 0)?,
             before: Duration::from_secs(value(matches, "before", 0)?),
             time: Duration::from_secs(value(matches, "seconds", 10)?),
-            shape,
+            shape: shape(matches)?,
             threads: value::<usize>(matches, "threads", 2)?.max(1),
             pids: matches
                 .opt_strs("pid")
@@ -159,6 +160,40 @@ impl Plan {
     }
 }
 
+/// The stream that is published, written or expected.
+fn shape(matches: &Matches) -> Result<Shape, Failure> {
+    let kbit = |flag, default| value(matches, flag, default).map(|kbit: u32| kbit.saturating_mul(1000));
+    let fps = value(matches, "fps", 30)?;
+    let audio_bitrate = kbit("audio", 64)?;
+    let shape = Shape {
+        bitrate: if fps == 0 { audio_bitrate } else { kbit("bitrate", 2000)? },
+        fps,
+        gop: value::<u32>(matches, "gop", 60)?.max(1),
+        audio_bitrate,
+        keyframe: matches.opt_str("keyframe").map(|_| value(matches, "keyframe", 0)).transpose()?,
+        start: value(matches, "start", 0)?,
+    };
+    if fps == 0 && audio_bitrate == 0 {
+        return Err(Failure::Usage("--fps 0 and --audio 0 leave nothing to send".into()));
+    }
+    Ok(shape)
+}
+
+/// Writes a stream as publishers send it.
+fn write_file(path: &str, shape: Shape, seconds: u64) -> Result<(), Failure> {
+    let mut source = Source::new(shape, 0);
+    let mut bytes = writer::header(true, true).to_vec();
+    let epoch = Instant::now();
+    let mut tags = source.headers();
+    while source.due() < Duration::from_secs(seconds) {
+        tags.push(source.next_tag(epoch));
+    }
+    for tag in &tags {
+        writer::write_tag(&mut bytes, tag).map_err(|error| Failure::run(path, error))?;
+    }
+    fs::write(path, bytes).map_err(|error| Failure::run(path, error))
+}
+
 fn run(plan: &Plan) -> Result<Figures, Failure> {
     let mut addresses =
         (&*plan.url.host, plan.url.port).to_socket_addrs().map_err(|error| Failure::run(&plan.url, error))?;
@@ -174,14 +209,14 @@ fn run(plan: &Plan) -> Result<Figures, Failure> {
         ..PublisherCounters::default()
     });
     let (tell, failed) = mpsc::channel();
-    let publishers =
-        publishers::start(urls.clone(), server, plan.shape.clone(), epoch, sending.clone(), tell);
+    let published = if plan.is_file { Vec::new() } else { urls.clone() };
+    let count = published.len();
+    let publishers = publishers::start(published, server, plan.shape.clone(), epoch, sending.clone(), tell);
     let publishers = publishers.map_err(|error| Failure::run("thread", error))?;
-    let live = wait_until(&bar, "publishers", plan.publishers, &failed, || sending.live.load(Relaxed))?;
-    if live < plan.publishers {
+    let live = wait_until(&bar, "publishers", count, &failed, || sending.live.load(Relaxed))?;
+    if live < count {
         return Err(Failure::Run(format!(
-            "{live} of {} publishers are live after {} s",
-            plan.publishers,
+            "{live} of {count} publishers are live after {} s",
             OPENING.as_secs()
         )));
     }
@@ -238,8 +273,13 @@ fn run(plan: &Plan) -> Result<Figures, Failure> {
     sending.pause.store(true, Relaxed);
     thread::sleep(DRAIN);
 
-    let expected: Vec<u64> =
-        sending.sent.iter().zip(&sent_before).map(|(sent, before)| sent.load(Relaxed) - before).collect();
+    let rest = plan.time.saturating_sub(AHEAD);
+    let expected: Vec<u64> = match plan.is_file {
+        true => vec![(f64::from(plan.shape.bitrate) / 8.0 * rest.as_secs_f64()).max(1.0) as u64],
+        false => {
+            sending.sent.iter().zip(&sent_before).map(|(sent, before)| sent.load(Relaxed) - before).collect()
+        }
+    };
     let received: Vec<u64> =
         players.iter().zip(&received_before).map(|(player, before)| read(player) - before).collect();
     let laggards = &players[..players.len().min(plan.stalled + plan.slow)];
@@ -372,6 +412,9 @@ fn report(figures: &Figures, json: Option<&str>) -> Result<(), Failure> {
 
 /// For all publishers to be live, and for all players to have a picture; for laggards to catch up.
 const OPENING: Duration = Duration::from_secs(30);
+
+/// A server may rest for as long as what it sent of a file lasts: what players ask for, and a second.
+const AHEAD: Duration = Duration::from_secs(4);
 
 /// For the last tags to arrive.
 const DRAIN: Duration = Duration::from_millis(1000);

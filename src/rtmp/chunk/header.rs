@@ -140,7 +140,7 @@ impl ChunkHeader {
 }
 
 impl MessageHeader {
-    const fn fmt(&self) -> u8 {
+    pub(super) const fn fmt(&self) -> u8 {
         match self {
             MessageHeader::Fmt0 { .. } => 0,
             MessageHeader::Fmt1 { .. } => 1,

@@ -55,6 +55,8 @@ pub struct RawMessage {
     pub offset: u64,
     /// Chunk stream id.
     pub csid: u32,
+    /// fmt of that first chunk.
+    pub fmt: u8,
     /// Message stream id.
     pub stream: MessageStreamId,
     /// Message type id (RTMP 1.0, 5.4 and 7.1).

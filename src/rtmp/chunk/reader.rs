@@ -77,6 +77,8 @@ struct ChunkStream {
     extended: Option<u32>,
     /// A message has begun and is not complete.
     in_message: bool,
+    /// Of the chunk with which it began.
+    fmt: u8,
     /// Where that message began.
     offset: u64,
     /// What has arrived of it.
@@ -339,6 +341,7 @@ impl Reader {
         let message = RawMessage {
             offset: stream.offset,
             csid: stream.csid,
+            fmt: stream.fmt,
             stream: stream.stream,
             type_id: stream.type_id,
             timestamp: stream.timestamp,
@@ -380,6 +383,7 @@ impl ChunkStream {
             delta: 0,
             extended: None,
             in_message: false,
+            fmt: 0,
             offset: 0,
             body: Vec::new(),
         }
@@ -387,6 +391,7 @@ impl ChunkStream {
 
     /// Begins a message with this header.
     fn start(&mut self, header: MessageHeader, offset: u64) {
+        self.fmt = header.fmt();
         match header {
             MessageHeader::Fmt0 { timestamp, stream, .. } => {
                 self.stream = stream;

@@ -240,6 +240,7 @@ pub fn fuzz(data: &[u8]) {
     let raw = RawMessage {
         offset: 0,
         csid: 3,
+        fmt: 0,
         stream: MessageStreamId(1),
         type_id: *type_id % 32,
         timestamp: Timestamp(0xff_ff00),

@@ -11,6 +11,7 @@ fn raw(type_id: u8, body: &[u8]) -> RawMessage {
     RawMessage {
         offset: 0,
         csid: 3,
+        fmt: 0,
         stream: MessageStreamId(1),
         type_id,
         timestamp: Timestamp(1000),

@@ -144,7 +144,11 @@ impl Client {
     }
 
     pub(super) fn play(&mut self, link: &mut Link, play: &Play) -> Result<TransactionId, ApiMisuse> {
-        self.begin(play.stream, Use::Playing)?;
+        self.ready()?;
+        // What plays already is replaced, or followed if the new one resets nothing.
+        if !self.plays(play.stream) {
+            self.begin(play.stream, Use::Playing)?;
+        }
         link.allow_media();
         for (name, wanted) in [("receiveAudio", play.wanted.audio), ("receiveVideo", play.wanted.video)] {
             if !wanted {
@@ -176,6 +180,20 @@ impl Client {
     ) -> Result<TransactionId, ApiMisuse> {
         self.ready()?;
         Ok(self.send(link, csid::COMMAND, stream, name, args.to_vec(), Asked::Other))
+    }
+
+    /// A command about what a stream plays.
+    pub(super) fn control(
+        &mut self,
+        link: &mut Link,
+        stream: MessageStreamId,
+        name: &str,
+        args: Vec<Value>,
+    ) -> Result<TransactionId, ApiMisuse> {
+        if !self.plays(stream) {
+            return Err(ApiMisuse::NoSuchStream);
+        }
+        Ok(self.send(link, csid::STREAM_COMMAND, stream, name, args, Asked::Other))
     }
 
     pub(super) fn set_buffer_length(
@@ -293,7 +311,10 @@ impl Client {
             "_result" | "_error" => self.handle_reply(link, raw, command),
             "onStatus" => {
                 let status = Status::read(command.args.first());
-                if status.level == "error" {
+                // A seek that fails changes nothing, and a recording that fails leaves its stream alone.
+                let is_elsewhere = ["NetStream.Seek.", "NetStream.Record."];
+                let concerns_stream = !is_elsewhere.iter().any(|prefix| status.code.starts_with(prefix));
+                if status.level == "error" && concerns_stream {
                     self.stop(raw.stream);
                 }
                 Some(Event::Status { stream: raw.stream, status: Box::new(status) })

@@ -60,15 +60,17 @@ pub enum Event {
         publish: Box<Publish>,
     },
     /// Server, decision: the peer wants to play. `accept` sends StreamBegin, Play.Reset, Play.Start and sample
-    /// access; send media afterwards. On a stream that plays already, `accept` makes this replace what it plays, with
-    /// no `StreamEnded`; after `reject` that goes on.
+    /// access; send media afterwards. `accept_recorded` sends StreamIsRecorded before them, and NetStream.Data.Start
+    /// behind. On a stream that plays already, both make this replace what it plays, with
+    /// no `StreamEnded`; after `reject` that goes on, and after `accept_later`, for which the peer has to wait.
     Play {
         /// Answer with this.
         request: RequestId,
         /// What and from where.
         play: Box<Play>,
     },
-    /// Server, decision: switch to another stream without touching the timeline. `accept` sends Play.Transition.
+    /// Server, decision: switch to another stream without touching the timeline. `accept` and `accept_recorded` send
+    /// Play.Transition.
     Play2 {
         /// Answer with this.
         request: RequestId,
@@ -87,7 +89,8 @@ pub enum Event {
         /// The client's position in milliseconds.
         position: u32,
     },
-    /// Server, decision, only on a playing stream: `accept` sends Seek.Notify and StreamBegin.
+    /// Server, decision, only on a playing stream: `accept` sends Seek.Notify and StreamBegin, if it plays something
+    /// recorded StreamIsRecorded between them, and Play.Start and NetStream.Data.Start behind.
     Seek {
         /// Answer with this.
         request: RequestId,
@@ -138,8 +141,9 @@ pub enum Event {
 
     // ---- commands
     /// Server, decision: a command that this crate gives no meaning to, or getStreamLength. `reply` answers with
-    /// values; `accept` answers `_result` null, getStreamLength with 0 for "live or unknown"; `reject` answers `_error` NetConnection.Call.Failed. With transaction id 0 none of
-    /// these sends anything.
+    /// values, getStreamLength with seconds; `accept` answers `_result` null, getStreamLength with 0 for
+    /// "live or unknown"; `reject` answers `_error` NetConnection.Call.Failed. With transaction id 0 none of these sends
+    /// anything.
     Call {
         /// Answer with this.
         request: RequestId,
@@ -376,17 +380,52 @@ pub enum RejectReason {
     InvalidTime(u32),
     /// Seek where there is none (live).
     NotSeekable,
+    /// What was recorded is damaged; the text says how.
+    Damaged(String),
+    /// What was recorded holds nothing that can be played; the text says why.
+    NothingPlayable(String),
     /// Anything else; the text goes to the peer.
     Failed(String),
 }
 
-/// What a server tells a player about its stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a server tells a client about its stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
     /// The stream is live (again): StreamBegin, Play.PublishNotify.
     Published,
     /// The publisher ended: StreamEOF (ends GStreamer), Play.UnpublishNotify (ends ffmpeg).
     Unpublished,
+    /// What was recorded is sent and another entry of the playlist follows: onPlayStatus with NetStream.Play.Switch.
+    Switched(Sent),
+    /// An entry of the playlist begins: what `accept` or `accept_recorded` send of it, without Play.Reset.
+    Begins {
+        /// As the peer called it.
+        name: String,
+        /// It is recorded, not live.
+        is_recorded: bool,
+    },
+    /// What play2 asked for is being sent: onPlayStatus with NetStream.Play.TransitionComplete.
+    Transitioned(Sent),
+    /// All that was asked for is sent: onPlayStatus with NetStream.Play.Complete before Play.Stop, at which players leave,
+    /// then StreamEOF. The stream still plays: a seek or another play may follow.
+    Complete(Sent),
+    /// Nothing will come for a while: StreamDry.
+    Dry,
+    /// To a publisher: what it sends is being recorded: Record.Start.
+    RecordStarted,
+    /// To a publisher, also when it has just stopped: the recording is complete: Record.Stop.
+    RecordStopped,
+    /// To a publisher: the recording has failed, and its stream goes on: Record.Failed, of level "error".
+    RecordFailed,
+}
+
+/// What was sent of an entry, for onPlayStatus.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// Milliseconds.
+    pub duration: u32,
+    /// Of media.
+    pub bytes: u64,
 }
 
 /// Why we close a connection.

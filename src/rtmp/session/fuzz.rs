@@ -124,7 +124,7 @@ pub fn fuzz_ops(data: &[u8]) {
             timestamp: Timestamp(u32::from(*argument) << 20),
             body: Payload::from(&[0xaf; 200][..usize::from(*argument).min(200)]),
         };
-        match op % 20 {
+        match op % 25 {
             0..=5 => {
                 let len = usize::from(*argument).min(rest.len());
                 any(feed(&mut session, now, &rest[..len]));
@@ -148,7 +148,21 @@ pub fn fuzz_ops(data: &[u8]) {
             15 => any(session.create_stream()),
             16 => any(session.publish(stream, "cam", PublishType::Live)),
             17 => any(session.delete_stream(stream)),
-            18 => {
+            18 => any(request.map(|request| session.accept_recorded(request))),
+            19 => any(request.map(|request| session.accept_later(request))),
+            20 => {
+                let sent = Sent { duration: u32::from(*argument), bytes: 7 };
+                let notice = match argument >> 4 & 3 {
+                    0 => Notice::Begins { name: "film".into(), is_recorded: argument & 4 != 0 },
+                    1 => Notice::Switched(sent),
+                    2 => Notice::Dry,
+                    _ => Notice::Complete(sent),
+                };
+                any(session.notify(stream, notice))
+            }
+            21 => any(session.seek(stream, u32::from(*argument))),
+            22 => any(session.pause(stream, argument & 4 != 0, 0)),
+            23 => {
                 let mut slices = [&[][..]; 4];
                 let count = session.output(&mut slices);
                 let len = slices[..count].iter().map(|slice| slice.len()).sum::<usize>();

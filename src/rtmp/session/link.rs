@@ -401,6 +401,13 @@ impl Link {
         Ok(())
     }
 
+    /// The next media message of each kind has a whole header.
+    pub(super) fn forget_media(&mut self) {
+        if core::mem::take(&mut self.has_written_media) {
+            [csid::AUDIO, csid::VIDEO, csid::DATA].into_iter().for_each(|csid| self.writer.forget(csid));
+        }
+    }
+
     fn write_media(&mut self, stream: MessageStreamId, tag: &Tag, body: &Payload) {
         let (csid, type_id) = (csid_of(tag.kind), tag.kind.type_id());
         self.has_written_media = true;
@@ -414,9 +421,7 @@ impl Link {
     ) -> Result<(), SendError> {
         self.has_room(encoded.bytes.len())?;
         if encoded.stream == stream && encoded.chunk_size == self.writer.chunk_size() {
-            if core::mem::take(&mut self.has_written_media) {
-                [csid::AUDIO, csid::VIDEO, csid::DATA].into_iter().for_each(|csid| self.writer.forget(csid));
-            }
+            self.forget_media();
             self.output.push_shared(encoded.bytes.clone(), Purpose::Media);
         } else {
             for tag in &encoded.tags {

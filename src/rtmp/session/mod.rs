@@ -44,7 +44,7 @@ use super::{
     message::{Aggregate, Ignored, Message, type_id},
 };
 use crate::{amf::Value, flv::Tag};
-use alloc::{collections::VecDeque, string::String};
+use alloc::{collections::VecDeque, string::String, vec};
 use client::{Client, Introduction};
 use link::{Incoming, Link};
 use server::Server;
@@ -232,6 +232,25 @@ impl Session {
         server.accept(link, request)
     }
 
+    /// Says yes to a play or play2 of something recorded.
+    ///
+    /// # Errors
+    /// `NoSuchRequest` if it does not wait (any more), or asks for something else.
+    pub fn accept_recorded(&mut self, request: RequestId) -> Result<(), ApiMisuse> {
+        let (server, link) = self.server_role()?;
+        server.accept_recorded(link, request)
+    }
+
+    /// Takes a play on a stream that plays into its playlist. Sends nothing; [`Notice::Begins`] follows when its turn
+    /// comes.
+    ///
+    /// # Errors
+    /// `NoSuchRequest` if it does not wait (any more), asks for something else, or nothing plays.
+    pub fn accept_later(&mut self, request: RequestId) -> Result<(), ApiMisuse> {
+        let (server, _) = self.server_role()?;
+        server.accept_later(request)
+    }
+
     /// Says no to a request. After a refused connect or publish the session closes.
     ///
     /// # Errors
@@ -250,10 +269,10 @@ impl Session {
         server.reply(link, request, values)
     }
 
-    /// Tells a player about its stream.
+    /// Tells a client about its stream.
     ///
     /// # Errors
-    /// `NoSuchStream` if it does not play.
+    /// `NoSuchStream` if it does not play; for what concerns a recording, if there is no such stream or it plays.
     pub fn notify(&mut self, stream: MessageStreamId, notice: Notice) -> Result<(), ApiMisuse> {
         let (server, link) = self.server_role()?;
         server.notify(link, stream, notice)
@@ -322,16 +341,42 @@ impl Session {
         client.publish(link, stream, name, kind)
     }
 
-    /// Plays on a created stream: `Event::Status` with NetStream.Play.Start, then `Event::Tag`s.
+    /// Plays on a created stream: `Event::Status` with NetStream.Play.Start, then `Event::Tag`s. On a stream that plays,
+    /// instead of that or, without `reset`, behind it.
     ///
     /// # Errors
-    /// `NoSuchStream` if it was not created, or publishes or plays already.
+    /// `NoSuchStream` if it was not created, or publishes.
     pub fn play(&mut self, play: &Play) -> Result<TransactionId, ApiMisuse> {
         let (client, link) = self.client_role()?;
         client.play(link, play)
     }
 
-    /// Any other command (releaseStream, FCPublish, pause, ...): `Event::Reply` if the server answers.
+    /// Goes to another position, in milliseconds: `Event::Status` with NetStream.Seek.Notify, or an error that changes
+    /// nothing.
+    ///
+    /// # Errors
+    /// `NoSuchStream` if it does not play.
+    pub fn seek(&mut self, stream: MessageStreamId, position: u32) -> Result<TransactionId, ApiMisuse> {
+        let (client, link) = self.client_role()?;
+        client.control(link, stream, "seek", vec![position.into()])
+    }
+
+    /// Pauses at a position, in milliseconds, or goes on from there: `Event::Status` with NetStream.Pause.Notify or
+    /// NetStream.Unpause.Notify.
+    ///
+    /// # Errors
+    /// `NoSuchStream` if it does not play.
+    pub fn pause(
+        &mut self,
+        stream: MessageStreamId,
+        paused: bool,
+        position: u32,
+    ) -> Result<TransactionId, ApiMisuse> {
+        let (client, link) = self.client_role()?;
+        client.control(link, stream, "pause", vec![paused.into(), position.into()])
+    }
+
+    /// Any other command (releaseStream, FCPublish, ...): `Event::Reply` if the server answers.
     ///
     /// # Errors
     /// `WrongState` before `Event::Connected`, or for a server.

@@ -364,7 +364,7 @@ impl Server {
                 let info = status::info("NetStream.Unpublish.Success", "Publishing stopped.");
                 link.send_status(stream, info);
             }
-            Use::Playing => {}
+            Use::Playing | Use::Replaying => {}
         }
         link.expect_media(self.is_publishing());
         link.expect_command(!self.is_active());

@@ -3,7 +3,7 @@
 //! Info objects are AMF0 Objects: ffmpeg finds fields only in those. Level "error" makes ffmpeg leave, so only real
 //! failures have it.
 
-use super::event::{CloseReason, RejectReason};
+use super::event::{CloseReason, RejectReason, Sent};
 use crate::amf::Object;
 use alloc::{format, string::String};
 
@@ -46,6 +46,8 @@ pub(super) fn rejection(asked: Asked, why: &RejectReason) -> Object {
         (Asked::Play, RejectReason::NotFound | RejectReason::InvalidName(_)) => {
             "NetStream.Play.StreamNotFound"
         }
+        (Asked::Play, RejectReason::Damaged(_)) => "NetStream.Play.FileStructureInvalid",
+        (Asked::Play, RejectReason::NothingPlayable(_)) => "NetStream.Play.NoSupportedTrackFound",
         (Asked::Play, _) => "NetStream.Play.Failed",
         (Asked::Seek, RejectReason::InvalidTime(_)) => "NetStream.Seek.InvalidTime",
         (Asked::Seek, _) => "NetStream.Seek.Failed",
@@ -61,15 +63,25 @@ pub(super) fn rejection(asked: Asked, why: &RejectReason) -> Object {
 
 fn description(why: &RejectReason) -> String {
     match why {
-        RejectReason::NotAllowed(text) | RejectReason::InvalidName(text) | RejectReason::Failed(text) => {
-            text.clone()
-        }
+        RejectReason::NotAllowed(text)
+        | RejectReason::InvalidName(text)
+        | RejectReason::Damaged(text)
+        | RejectReason::NothingPlayable(text)
+        | RejectReason::Failed(text) => text.clone(),
         RejectReason::NameTaken => "Somebody else publishes under this name.".into(),
         RejectReason::NoSuchApp => "There is no such application.".into(),
         RejectReason::NotFound => "There is no such stream.".into(),
         RejectReason::InvalidTime(last) => format!("The last valid time is {last} ms."),
         RejectReason::NotSeekable => "A live stream has no other position.".into(),
     }
+}
+
+/// The information object of onPlayStatus.
+pub(super) fn play_status(code: &str, sent: Sent) -> Object {
+    let mut info = leveled("status", code, "");
+    info.push("duration", f64::from(sent.duration) / 1000.0);
+    info.push("bytes", sent.bytes as f64);
+    info
 }
 
 /// What a publishing stream is told when we close; `None` if nothing.

@@ -19,6 +19,8 @@ pub(super) enum Use {
     Publishing { name: String },
     /// Plays; for a server, once that was accepted.
     Playing,
+    /// Plays something recorded; only a server tells the difference.
+    Replaying,
 }
 
 impl Use {
@@ -27,7 +29,7 @@ impl Use {
     }
 
     pub(super) fn is_playing(&self) -> bool {
-        matches!(self, Use::Playing)
+        matches!(self, Use::Playing | Use::Replaying)
     }
 }
 

@@ -3,18 +3,20 @@
 //! One [`Link`] with a `mio::Poll` of its own. Every wait has a deadline; an error says during which [`Step`] it
 //! came. Events that nobody waits for are dropped: answers that are optional, notices.
 
-use super::{ClientError, ClientOptions, Link, LinkError, Role, RtmpUrl, Step, dial, session_config};
+use super::{
+    ClientError, ClientOptions, Interrupt, Link, LinkError, Role, RtmpUrl, Seen, Step, session_config,
+};
 use crate::{
     amf::Value,
     rtmp::{
         ApiMisuse, Event, MessageStreamId,
-        session::{State, Status, TransactionId},
+        session::{State, Status, StreamNotice, TransactionId},
     },
 };
-use alloc::{boxed::Box, vec};
+use alloc::{boxed::Box, format, vec};
 use core::{net::SocketAddr, time::Duration};
-use mio::{Events, Poll, Token};
-use std::{io, time::Instant};
+use mio::{Events, Interest, Poll, Token, net::TcpStream};
+use std::{io, net::ToSocketAddrs, time::Instant};
 
 /// A link with a poll of its own, and where it is in the flow of commands.
 #[derive(Debug)]
@@ -26,6 +28,9 @@ pub(super) struct Conversation {
     peer: SocketAddr,
     during: Step,
     pub(super) timeout: Duration,
+    interrupt: Interrupt,
+    /// The server has said StreamIsRecorded.
+    pub(super) is_recorded: bool,
 }
 
 impl Conversation {
@@ -35,22 +40,28 @@ impl Conversation {
         options: &ClientOptions,
         role: Role,
     ) -> Result<Conversation, ClientError> {
-        let socket = dial(url, options.timeout)?;
-        let peer = socket.peer_addr().unwrap_or(SocketAddr::from(([0, 0, 0, 0], url.port)));
-        let io = |error| ClientError::Io { peer, during: Step::Dial, error };
-        socket.set_nonblocking(true).map_err(io)?;
-        let poll = Poll::new().map_err(io)?;
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], url.port));
+        let io = |peer, error| ClientError::Io { peer, during: Step::Dial, error };
+        let mut poll = Poll::new().map_err(|error| io(nowhere, error))?;
+        options.interrupt.attach(&poll, WAKE).map_err(|error| io(nowhere, error))?;
+        let mut ready = Events::with_capacity(4);
+        let (socket, peer) = dial(url, options, &mut poll, &mut ready)?;
         let config = session_config(url, options, role);
-        let socket = mio::net::TcpStream::from_std(socket);
-        let link = Link::new(socket, config, poll.registry(), Token(0)).map_err(io)?;
+        let mut link = Link::new(socket, config, poll.registry(), SOCKET).map_err(|error| io(peer, error))?;
+        if let Some(observer) = &options.observer {
+            observer.see(Seen::Opened { peer });
+            link.observe(observer.clone());
+        }
         let mut conversation = Conversation {
             link,
             poll,
-            ready: Events::with_capacity(4),
+            ready,
             buffer: vec![0; READ_BUFFER].into_boxed_slice(),
             peer,
             during: Step::Connect,
             timeout: options.timeout,
+            interrupt: options.interrupt.clone(),
+            is_recorded: false,
         };
         conversation.wait_for(|conversation, event| match event {
             Event::Connected(_) => Ok(Some(())),
@@ -143,6 +154,7 @@ impl Conversation {
             if self.link.session().output_len() <= left {
                 return Ok(());
             }
+            self.fail_on_interrupt()?;
             if Instant::now() >= deadline {
                 return Err(ClientError::TimedOut { peer: self.peer, during: self.during });
             }
@@ -154,13 +166,24 @@ impl Conversation {
     pub(super) fn next_event(&mut self, deadline: Instant) -> Result<Option<Event>, ClientError> {
         loop {
             if let Some(event) = self.link.next_event(&mut self.buffer).map_err(|error| self.broken(error))? {
+                self.is_recorded |=
+                    matches!(event, Event::StreamNotice { notice: StreamNotice::IsRecorded, .. });
                 return Ok(Some(event));
             }
+            self.fail_on_interrupt()?;
             if Instant::now() >= deadline || self.link.state() == State::Closed {
                 return Ok(None);
             }
             self.wait(deadline)?;
         }
+    }
+
+    /// To end properly, one still waits.
+    fn fail_on_interrupt(&self) -> Result<(), ClientError> {
+        if self.during != Step::Finish && self.interrupt.is_raised() {
+            return Err(ClientError::Interrupted { during: self.during });
+        }
+        Ok(())
     }
 
     /// Sleeps until the socket is ready, the session wants the time, or the deadline.
@@ -203,6 +226,62 @@ impl Conversation {
     }
 }
 
+/// Opens the TCP connection: every address of the host in turn, `timeout` for each. Nagle's algorithm is off.
+fn dial(
+    url: &RtmpUrl,
+    options: &ClientOptions,
+    poll: &mut Poll,
+    ready: &mut Events,
+) -> Result<(TcpStream, SocketAddr), ClientError> {
+    let resolve = |error| ClientError::Resolve { host: format!("{}:{}", url.host, url.port), error };
+    let mut last = None;
+    for peer in (&*url.host, url.port).to_socket_addrs().map_err(resolve)? {
+        match connect(peer, options, poll, ready) {
+            Ok(socket) => return Ok((socket, peer)),
+            Err(_) if options.interrupt.is_raised() => {
+                return Err(ClientError::Interrupted { during: Step::Dial });
+            }
+            Err(error) => last = Some(ClientError::Io { peer, during: Step::Dial, error }),
+        }
+    }
+    Err(last.unwrap_or_else(|| resolve(io::ErrorKind::AddrNotAvailable.into())))
+}
+
+fn connect(
+    peer: SocketAddr,
+    options: &ClientOptions,
+    poll: &mut Poll,
+    ready: &mut Events,
+) -> io::Result<TcpStream> {
+    let deadline = Instant::now() + options.timeout;
+    let mut socket = TcpStream::connect(peer)?;
+    poll.registry().register(&mut socket, SOCKET, Interest::WRITABLE)?;
+    let is_connected = loop {
+        if let Some(error) = socket.take_error()? {
+            return Err(error);
+        }
+        // Refused until the connection stands.
+        if socket.peer_addr().is_ok() {
+            break true;
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() || options.interrupt.is_raised() {
+            break false;
+        }
+        match poll.poll(ready, Some(left)) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+            _ => {}
+        }
+    };
+    // Whoever talks over it says what it waits for.
+    poll.registry().deregister(&mut socket)?;
+    if !is_connected {
+        return Err(io::ErrorKind::TimedOut.into());
+    }
+    socket.set_nodelay(true)?;
+    Ok(socket)
+}
+
 /// The information object of an `_error` reply: the first object among its values.
 fn reply_status(values: impl IntoIterator<Item = Value>) -> Status {
     let object = values.into_iter().find_map(|value| match value {
@@ -222,6 +301,10 @@ fn reply_status(values: impl IntoIterator<Item = Value>) -> Status {
     }
     status
 }
+
+/// Who wakes the poll.
+const SOCKET: Token = Token(0);
+const WAKE: Token = Token(1);
 
 /// Bytes read at once.
 const READ_BUFFER: usize = 64 << 10;

@@ -48,6 +48,11 @@ pub enum ClientError {
         /// Its `description`.
         description: String,
     },
+    /// [`super::Interrupt`] was raised.
+    Interrupted {
+        /// What was under way.
+        during: Step,
+    },
     /// Nothing came, or nothing was taken, for too long.
     TimedOut {
         /// The server.
@@ -100,6 +105,7 @@ impl fmt::Display for ClientError {
                 write!(f, "{peer}: {during}: refused with {code}")?;
                 if description.is_empty() { Ok(()) } else { write!(f, ": {description}") }
             }
+            ClientError::Interrupted { during } => write!(f, "{during}: interrupted"),
             ClientError::TimedOut { peer, during } => write!(f, "{peer}: {during}: timed out"),
             ClientError::Closed { peer, during } => {
                 write!(f, "{peer}: {during}: server closed the connection")

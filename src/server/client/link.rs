@@ -5,7 +5,11 @@
 //! mio is edge-triggered, so wait only after `next_event` gave `None`, and until [`Link::deadline`] at the latest.
 //! Bounds: one caller-owned read buffer for all links; a link itself keeps only what its session has not taken yet.
 
-use crate::rtmp::{ClientConfig, Error, Event, MonoTime, Session, session::State};
+use super::observer::{Observer, Seen};
+use crate::{
+    pcap::Direction,
+    rtmp::{ClientConfig, Error, Event, MonoTime, Session, session::State},
+};
 use alloc::vec::Vec;
 use core::{
     fmt,
@@ -33,6 +37,7 @@ pub struct Link {
     is_shut: bool,
     /// The session's last word, once its events are taken.
     failed: Option<Error>,
+    observer: Option<Observer>,
 }
 
 /// What the peer's direction is doing.
@@ -75,7 +80,19 @@ impl Link {
             input: Input::Open,
             is_shut: false,
             failed: None,
+            observer: None,
         })
+    }
+
+    /// Shows `observer` everything from now on.
+    pub fn observe(&mut self, observer: Observer) {
+        self.observer = Some(observer);
+    }
+
+    fn seen(&self, seen: Seen<'_>) {
+        if let Some(observer) = &self.observer {
+            observer.see(seen);
+        }
     }
 
     /// Writes, reads and lets time pass until there is an event or nothing more can be done now. `buffer` is
@@ -123,8 +140,9 @@ impl Link {
             Input::Done => return Err(LinkError::Closed),
         }
         match self.socket.read(buffer) {
-            Ok(0) => self.input = Input::Ended,
+            Ok(0) => self.end_input(),
             Ok(count) => {
+                self.seen(Seen::Bytes(Direction::FromServer, &buffer[..count]));
                 let result = self.session.handle_input(self.now(), &buffer[..count]);
                 let taken = result.unwrap_or(count);
                 self.unread.extend_from_slice(&buffer[taken..count]);
@@ -134,10 +152,15 @@ impl Link {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) if error.kind() == ErrorKind::NotConnected => return Ok(false),
             // The other side dropped the connection with our bytes unread, which is how most programs leave.
-            Err(error) if error.kind() == ErrorKind::ConnectionReset => self.input = Input::Ended,
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => self.end_input(),
             Err(error) => return Err(LinkError::Io(error)),
         }
         Ok(true)
+    }
+
+    fn end_input(&mut self) {
+        self.input = Input::Ended;
+        self.seen(Seen::Ended(Direction::FromServer));
     }
 
     /// Writes what waits, as far as the socket takes it. Shuts the sending side down once a closing session has
@@ -147,8 +170,16 @@ impl Link {
             let written = {
                 let mut slices: [&[u8]; SLICES] = [&[]; SLICES];
                 let count = self.session.output(&mut slices);
-                let slices = slices.map(IoSlice::new);
-                self.socket.write_vectored(&slices[..count])
+                let written = self.socket.write_vectored(&slices.map(IoSlice::new)[..count]);
+                if let (Ok(written), Some(_)) = (&written, &self.observer) {
+                    let mut left = *written;
+                    for slice in &slices[..count] {
+                        let sent = &slice[..slice.len().min(left)];
+                        left -= sent.len();
+                        self.seen(Seen::Bytes(Direction::FromClient, sent));
+                    }
+                }
+                written
             };
             match written {
                 Ok(written) => self.session.advance_output(written),
@@ -165,6 +196,7 @@ impl Link {
             self.is_shut = true;
             // Fails only if the peer is gone, which reading finds out.
             let _ = self.socket.shutdown(Shutdown::Write);
+            self.seen(Seen::Ended(Direction::FromClient));
         }
         Ok(())
     }

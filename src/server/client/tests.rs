@@ -1,14 +1,22 @@
 use super::*;
 use crate::{
     flv::TagKind,
+    pcap::Direction,
     rtmp::Timestamp,
     server::{Config, Networks, Server},
 };
-use alloc::{string::ToString, vec, vec::Vec};
+
+use alloc::{
+    string::{String, ToString},
+    sync::Arc,
+    vec,
+    vec::Vec,
+};
 use core::net::SocketAddr;
 use std::{
     io::{self, Read},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
+    sync::Mutex,
     thread,
 };
 
@@ -171,4 +179,56 @@ fn a_player_notices_when_the_server_goes() {
         ClientError::Closed { .. } | ClientError::Session { .. } | ClientError::Refused { .. }
     );
     assert!(is_gone, "{error:?}");
+}
+
+#[test]
+fn an_interrupt_ends_a_wait_but_not_the_proper_end() {
+    let (_server, url) = server(Config::default());
+    let options = ClientOptions::default();
+    let mut player = Player::open(&url, &options).unwrap();
+    let mut publisher = Publisher::open(&url, &ClientOptions::default()).unwrap();
+    let waiting = thread::spawn(move || {
+        let error = player.next(soon() + Duration::from_secs(60)).unwrap_err();
+        assert!(matches!(error, ClientError::Interrupted { during: Step::Media }), "{error:?}");
+        player.finish().unwrap();
+    });
+    options.interrupt.raise();
+    waiting.join().unwrap();
+    // Others have one of their own.
+    publisher.send_tag(&tags()[0]).unwrap();
+    publisher.finish().unwrap();
+    let again = Player::open(&url, &options).unwrap_err();
+    assert!(matches!(again, ClientError::Interrupted { .. }), "{again:?}");
+}
+
+#[test]
+fn an_observer_sees_every_byte_of_both_directions_and_both_ends() {
+    let (_server, url) = server(Config::default());
+    let seen = Arc::new(Mutex::new((Vec::new(), [Vec::new(), Vec::new()])));
+    let observer = Observer::new({
+        let seen = seen.clone();
+        move |what| {
+            let (steps, bytes) = &mut *seen.lock().unwrap();
+            match what {
+                Seen::Opened { .. } => steps.push("opened"),
+                Seen::Bytes(Direction::FromClient, more) => bytes[0].extend_from_slice(more),
+                Seen::Bytes(Direction::FromServer, more) => bytes[1].extend_from_slice(more),
+                Seen::Ended(Direction::FromClient) => steps.push("client ended"),
+                Seen::Ended(Direction::FromServer) => steps.push("server ended"),
+            }
+        }
+    });
+    let options = ClientOptions { observer: Some(observer), ..ClientOptions::default() };
+    let mut publisher = Publisher::open(&url, &options).unwrap();
+    tags().iter().for_each(|tag| publisher.send_tag(tag).unwrap());
+    publisher.finish().unwrap();
+    let (steps, [client, server]) = &*seen.lock().unwrap();
+    assert_eq!(steps[..], ["opened", "client ended", "server ended"]);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (client, server) = (text(client), text(server));
+    // Once each: FCUnpublish comes with the end of the stream.
+    for command in ["connect", "FCPublish", "createStream", "FCUnpublish", "deleteStream"] {
+        assert_eq!(client.matches(command).count(), 1, "{command}");
+    }
+    assert!(server.contains("NetStream.Publish.Start"));
 }

@@ -12,7 +12,7 @@ const SLOT: Slot = Slot { index: 3, generation: 7 };
 const NOW: MonoTime = MonoTime(100_000);
 
 fn hub() -> Hub {
-    Hub::new(StreamPath::join("live", "", "cam").unwrap(), 1 << 20)
+    Hub::new(StreamPath::join("live", "", "cam").unwrap(), 1 << 20, None)
 }
 
 fn connection(id: u64, address: &str) -> Arc<Mailbox> {
@@ -275,4 +275,73 @@ fn an_audio_only_stream_never_grows_the_cache_and_has_no_video() {
     let snapshot = hub.join(NOW, &port, SLOT);
     assert!(snapshot.gop.is_empty() && !snapshot.has_video);
     assert_eq!(headers(&snapshot), [(TagRole::SequenceHeader, 999 * 23)]);
+}
+
+#[test]
+fn whoever_watches_learns_of_players_and_publishers() {
+    let hub = hub();
+    let changes = hub.watch();
+    let changed = || changes.try_recv().is_ok();
+    assert!(!changed() && !hub.has_players() && !hub.is_published());
+    let (port, _feeds) = feed_port(8);
+    hub.listen(NOW, &port, SLOT);
+    assert!(changed() && !hub.has_players(), "a recorder is no player");
+    let other = Slot { index: 4, ..SLOT };
+    hub.join(NOW, &port, other);
+    assert!(changed() && hub.has_players() && hub.is_wanted());
+    let claim = publisher(&hub);
+    assert!(changed() && hub.is_published() && !hub.is_wanted());
+    hub.lose(claim);
+    assert!(changed() && !hub.is_published() && !hub.is_wanted());
+    hub.expire(claim);
+    assert!(changed() && !hub.is_published() && hub.is_wanted());
+    hub.leave(&port, other);
+    assert!(changed() && !hub.has_players());
+    assert!(!changed(), "nothing more has happened");
+}
+
+#[test]
+fn what_is_played_and_not_published_is_wanted() {
+    let (wanted, paths) = crossbeam_channel::unbounded();
+    let hub = Hub::new(StreamPath::join("live", "", "cam").unwrap(), 1 << 20, Some(wanted));
+    let asked = || paths.try_iter().count();
+    let (port, _feeds) = feed_port(8);
+    let claim = publisher(&hub);
+    hub.join(NOW, &port, SLOT);
+    assert_eq!(asked(), 0);
+    hub.end(claim);
+    assert_eq!(asked(), 1, "players stay when a publisher leaves");
+    hub.leave(&port, SLOT);
+    let claim = publisher(&hub);
+    hub.end(claim);
+    assert_eq!(asked(), 0, "nobody plays");
+    hub.join(NOW, &port, SLOT);
+    assert_eq!(asked(), 1);
+}
+
+#[test]
+fn a_source_of_the_server_gives_way_to_anybody_and_takes_from_nobody() {
+    let hub = hub();
+    let source = || Arc::new(Mailbox::of_source());
+    let (first, second) = (source(), source());
+    hub.claim(NOW, &first, Takeover::Never).unwrap();
+    assert!(hub.is_published() && !hub.is_published_by_client());
+    assert_eq!(hub.claim(NOW, &second, Takeover::Always).err(), Some(NameTaken));
+    let claim = hub.claim(NOW, &connection(7, "10.0.0.1"), Takeover::Never).unwrap();
+    assert!(hub.is_published_by_client());
+    assert!(claim.replaced.is_some_and(|replaced| Arc::ptr_eq(&replaced, &first)));
+    assert_eq!(hub.claim(NOW + SILENT_AFTER * 2, &first, Takeover::Always).err(), Some(NameTaken));
+}
+
+#[test]
+fn streams_that_are_fed_from_here_are_remembered_while_somebody_plays() {
+    let hub = hub();
+    let (port, _feeds) = feed_port(8);
+    let ids = [1, 2].map(|_| crate::server::relay::ServerId::random().stream(hub.path()));
+    hub.note_via(&ids[..1]);
+    hub.note_via(&ids);
+    hub.join(NOW, &port, SLOT);
+    assert_eq!(hub.via(), ids);
+    hub.leave(&port, SLOT);
+    assert_eq!(hub.via(), []);
 }

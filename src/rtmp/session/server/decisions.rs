@@ -12,14 +12,14 @@ use crate::{
         message::{Command, UserControl, type_id},
         session::{
             capabilities,
-            event::{CloseReason, Notice, RejectReason, RequestId},
+            event::{CloseReason, Notice, RejectReason, RequestId, Sent},
             link::Link,
             status::{self, Asked},
             streams::Use,
         },
     },
 };
-use alloc::vec::Vec;
+use alloc::{string::String, vec::Vec};
 
 impl Server {
     fn take(&mut self, request: RequestId) -> Result<Pending, ApiMisuse> {
@@ -53,20 +53,12 @@ impl Server {
                 self.start(link, stream, Use::Publishing { name });
             }
             Pending::Play { stream, reset, name } => {
-                link.send_user_control(UserControl::StreamBegin(stream));
-                if reset {
-                    link.send_status(stream, status::info("NetStream.Play.Reset", "Playlist flushed."));
-                }
-                let mut info = status::info("NetStream.Play.Start", "Playing.");
-                info.push("details", name);
-                link.send_status(stream, info);
-                send_sample_access(link, stream);
+                send_start(link, stream, name, reset, false);
                 self.start(link, stream, Use::Playing);
             }
             Pending::Play2 { stream, name } => {
-                let mut info = status::info("NetStream.Play.Transition", "Switching.");
-                info.push("details", name);
-                link.send_status(stream, info);
+                send_transition(link, stream, name);
+                self.start(link, stream, Use::Playing);
             }
             Pending::Pause { stream, paused: true } => {
                 link.send_status(stream, status::info("NetStream.Pause.Notify", "Paused."));
@@ -80,7 +72,17 @@ impl Server {
                 let mut info = status::info("NetStream.Seek.Notify", "Seeking.");
                 info.push("details", position);
                 link.send_status(stream, info);
+                let is_recorded = self.streams.get(stream) == Some(&Use::Replaying);
+                if is_recorded {
+                    link.send_user_control(UserControl::StreamIsRecorded(stream));
+                }
                 link.send_user_control(UserControl::StreamBegin(stream));
+                if is_recorded {
+                    link.send_status(stream, status::info("NetStream.Play.Start", "Playing from there."));
+                    send_data_start(link, stream);
+                    // Times may go back, and players start anew: no deltas to what came before.
+                    link.forget_media();
+                }
             }
             Pending::Call { stream, transaction, name } => {
                 // Length 0: live or unknown. ffmpeg asks before every play.
@@ -89,6 +91,36 @@ impl Server {
             }
         }
         Ok(())
+    }
+
+    pub(in super::super) fn accept_recorded(
+        &mut self,
+        link: &mut Link,
+        request: RequestId,
+    ) -> Result<(), ApiMisuse> {
+        if !matches!(&self.pending, Some((_, Pending::Play { .. } | Pending::Play2 { .. }))) {
+            return Err(ApiMisuse::NoSuchRequest);
+        }
+        match self.take(request)? {
+            Pending::Play { stream, reset, name } => {
+                send_start(link, stream, name, reset, true);
+                self.start(link, stream, Use::Replaying);
+            }
+            Pending::Play2 { stream, name } => {
+                send_transition(link, stream, name);
+                self.start(link, stream, Use::Replaying);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    pub(in super::super) fn accept_later(&mut self, request: RequestId) -> Result<(), ApiMisuse> {
+        let plays = |stream| self.plays(stream);
+        if !matches!(&self.pending, Some((_, Pending::Play { stream, .. })) if plays(*stream)) {
+            return Err(ApiMisuse::NoSuchRequest);
+        }
+        self.take(request).map(drop)
     }
 
     fn start(&mut self, link: &mut Link, stream: MessageStreamId, doing: Use) {
@@ -153,12 +185,14 @@ impl Server {
     }
 
     pub(in super::super) fn notify(
-        &self,
+        &mut self,
         link: &mut Link,
         stream: MessageStreamId,
         notice: Notice,
     ) -> Result<(), ApiMisuse> {
-        if !self.plays(stream) {
+        let is_of_publisher =
+            matches!(notice, Notice::RecordStarted | Notice::RecordStopped | Notice::RecordFailed);
+        if self.plays(stream) == is_of_publisher || self.streams.get(stream).is_none() {
             return Err(ApiMisuse::NoSuchStream);
         }
         match notice {
@@ -168,6 +202,29 @@ impl Server {
             }
             Notice::Unpublished => {
                 send_end(link, stream, status::info("NetStream.Play.UnpublishNotify", "The stream ended."));
+            }
+            Notice::Switched(sent) => send_play_status(link, stream, "NetStream.Play.Switch", sent),
+            Notice::Begins { name, is_recorded } => {
+                send_start(link, stream, name, false, is_recorded);
+                self.start(link, stream, if is_recorded { Use::Replaying } else { Use::Playing });
+            }
+            Notice::Transitioned(sent) => {
+                send_play_status(link, stream, "NetStream.Play.TransitionComplete", sent);
+            }
+            Notice::Complete(sent) => {
+                send_play_status(link, stream, "NetStream.Play.Complete", sent);
+                link.send_status(stream, status::info("NetStream.Play.Stop", "All is sent."));
+                link.send_user_control(UserControl::StreamEof(stream));
+            }
+            Notice::Dry => link.send_user_control(UserControl::StreamDry(stream)),
+            Notice::RecordStarted => {
+                link.send_status(stream, status::info("NetStream.Record.Start", "Recording."));
+            }
+            Notice::RecordStopped => {
+                link.send_status(stream, status::info("NetStream.Record.Stop", "Recording stopped."));
+            }
+            Notice::RecordFailed => {
+                link.send_status(stream, status::error("NetStream.Record.Failed", "The recording failed."));
             }
         }
         Ok(())
@@ -183,7 +240,7 @@ impl Server {
                         link.send_status(stream, info);
                     }
                 }
-                Use::Playing => {
+                Use::Playing | Use::Replaying => {
                     send_end(link, stream, status::player_goodbye(why));
                 }
             }
@@ -211,10 +268,50 @@ fn connect_result(object_encoding: f64, is_enhanced: bool) -> (Object, Object) {
     (properties, info)
 }
 
+/// What a player is told before media. The order is the specification's (RTMP 1.0, 7.2.2.1), the texts are those of Adobe's
+/// servers.
+fn send_start(link: &mut Link, stream: MessageStreamId, name: String, reset: bool, is_recorded: bool) {
+    if is_recorded {
+        link.send_user_control(UserControl::StreamIsRecorded(stream));
+    }
+    link.send_user_control(UserControl::StreamBegin(stream));
+    if reset {
+        link.send_status(stream, status::info("NetStream.Play.Reset", "Playlist flushed."));
+    }
+    let mut info = status::info("NetStream.Play.Start", "Playing.");
+    info.push("details", name);
+    link.send_status(stream, info);
+    send_sample_access(link, stream);
+    if is_recorded {
+        send_data_start(link, stream);
+        link.forget_media();
+    }
+}
+
+fn send_transition(link: &mut Link, stream: MessageStreamId, name: String) {
+    let mut info = status::info("NetStream.Play.Transition", "Switching.");
+    info.push("details", name);
+    link.send_status(stream, info);
+}
+
+/// A data message: media follows, also behind a seek. Its object has nothing but the code.
+fn send_data_start(link: &mut Link, stream: MessageStreamId) {
+    let info = Object::from([("code", Value::from("NetStream.Data.Start"))]);
+    send_data(link, stream, &[Value::from("onStatus"), info.into()]);
+}
+
+fn send_play_status(link: &mut Link, stream: MessageStreamId, code: &str, sent: Sent) {
+    let info = status::play_status(code, sent);
+    send_data(link, stream, &[Value::from("onPlayStatus"), info.into()]);
+}
+
 /// Permission to read samples; players that do not ask ignore it.
 fn send_sample_access(link: &mut Link, stream: MessageStreamId) {
+    send_data(link, stream, &[Value::from("|RtmpSampleAccess"), Value::Boolean(true), Value::Boolean(true)]);
+}
+
+fn send_data(link: &mut Link, stream: MessageStreamId, values: &[Value]) {
     let mut body = Vec::new();
-    let values = [Value::from("|RtmpSampleAccess"), Value::Boolean(true), Value::Boolean(true)];
     values.iter().for_each(|value| amf0::encode(value, &mut body));
     link.send_reply(csid::STATUS, stream, type_id::DATA, &body);
 }

@@ -168,8 +168,48 @@ fn play_says_no_more_than_it_has_to() {
         let play = Play { stream, name: "cam".into(), start, duration, reset, wanted: Wanted::default() };
         client.session.play(&play).expect("created");
         assert_eq!(client.sent(), [expected]);
-        assert_eq!(client.session.play(&play), Err(ApiMisuse::NoSuchStream), "it plays");
+        client.session.play(&play).expect("instead of what plays, or behind it");
+        assert_eq!(client.sent().len(), 1);
     }
+    let mut client = Asking::to_created();
+    let stream = MessageStreamId(1);
+    client.session.publish(stream, "cam", PublishType::Live).expect("created");
+    let play = Play {
+        stream,
+        name: "cam".into(),
+        start: PlayStart::Live,
+        duration: None,
+        reset: true,
+        wanted: Wanted::default(),
+    };
+    assert_eq!(client.session.play(&play), Err(ApiMisuse::NoSuchStream), "it publishes");
+}
+
+#[test]
+fn seek_and_pause_are_for_streams_that_play_and_a_failed_seek_changes_nothing() {
+    let mut client = Asking::to_created();
+    let stream = MessageStreamId(1);
+    assert_eq!(client.session.seek(stream, 5), Err(ApiMisuse::NoSuchStream));
+    assert_eq!(client.session.pause(stream, true, 5), Err(ApiMisuse::NoSuchStream));
+    let play = Play {
+        stream,
+        name: "film".into(),
+        start: PlayStart::At(0),
+        duration: None,
+        reset: true,
+        wanted: Wanted::default(),
+    };
+    client.session.play(&play).expect("created");
+    client.sent();
+    let info = |code: &str| {
+        vec![Value::Object(Object::from([("level", Value::from("error")), ("code", code.into())]))]
+    };
+    client.answer(1, "onStatus", 0.0, info("NetStream.Seek.InvalidTime"));
+    client.session.seek(stream, 5000).expect("it plays");
+    client.session.pause(stream, false, 70).expect("it plays");
+    assert_eq!(client.sent(), ["1 seek 4 null 5000", "1 pause 5 null false 70"]);
+    client.answer(1, "onStatus", 0.0, info("NetStream.Play.StreamNotFound"));
+    assert_eq!(client.session.seek(stream, 5), Err(ApiMisuse::NoSuchStream));
 }
 
 #[test]
@@ -179,6 +219,10 @@ fn an_error_on_a_stream_makes_it_free_again_and_a_status_does_not() {
     client.session.publish(stream, "cam", PublishType::Live).expect("created");
     let info = |level: &str| vec![Value::Object(Object::from([("level", level.into())]))];
     client.answer(1, "onStatus", 0.0, info("status"));
+    assert_eq!(client.session.publish(stream, "cam", PublishType::Live), Err(ApiMisuse::NoSuchStream));
+    // A recording on the far side concerns its stream in no way.
+    let failed = [("level", "error".into()), ("code", "NetStream.Record.Failed".into())];
+    client.answer(1, "onStatus", 0.0, vec![Value::Object(Object::from(failed))]);
     assert_eq!(client.session.publish(stream, "cam", PublishType::Live), Err(ApiMisuse::NoSuchStream));
     client.answer(1, "onStatus", 0.0, info("error"));
     assert!(client.session.publish(stream, "cam", PublishType::Live).is_ok());

@@ -160,6 +160,127 @@ fn play2_switches_and_keeps_playing() {
     assert_eq!(scenario.session.send_tag(STREAM, &tag(0)), Ok(()));
 }
 
+/// A stream that plays something recorded.
+fn to_replaying() -> Scenario {
+    let mut scenario = Scenario::to_connected();
+    scenario.create_stream();
+    scenario.call(STREAM, "play", 4.0, vec!["film".into(), Value::Number(0.0)]);
+    let request = scenario.only_request();
+    scenario.session.accept_recorded(request).expect("it waits");
+    scenario
+}
+
+#[test]
+fn a_play_of_something_recorded_says_so_in_adobes_order() {
+    assert_contains(
+        &to_replaying().replies(),
+        &[
+            "StreamIsRecorded 1",
+            "StreamBegin 1",
+            "NetStream.Play.Reset",
+            "\"details\":\"film\"",
+            "1 \"|RtmpSampleAccess\" true true",
+            "1 \"onStatus\" {\"code\":\"NetStream.Data.Start\"}",
+        ],
+    );
+}
+
+#[test]
+fn a_seek_in_something_recorded_starts_anew_with_whole_headers() {
+    let mut scenario = to_replaying();
+    for time in [0, 40, 80] {
+        scenario.session.send_tag(STREAM, &tag(time)).expect("it plays");
+    }
+    scenario.replies();
+    scenario.call(STREAM, "seek", 0.0, vec![Value::Number(20.0)]);
+    let request = scenario.only_request();
+    scenario.session.accept(request).expect("it waits");
+    assert_contains(
+        &scenario.replies(),
+        &[
+            "NetStream.Seek.Notify",
+            "StreamIsRecorded 1",
+            "StreamBegin 1",
+            "NetStream.Play.Start",
+            "NetStream.Data.Start",
+        ],
+    );
+    scenario.session.send_tag(STREAM, &tag(120)).expect("it plays");
+    let first = scenario.output()[0];
+    assert_eq!(first >> 6, 0, "fmt 0, although a delta would do");
+}
+
+#[test]
+fn a_playlist_is_told_entry_by_entry() {
+    let mut scenario = to_replaying();
+    scenario.replies();
+    let args = vec!["next".into(), Value::Number(0.0), Value::Number(-1.0), Value::Boolean(false)];
+    scenario.call(STREAM, "play", 5.0, args);
+    let request = scenario.only_request();
+    scenario.session.accept_later(request).expect("it waits");
+    assert_eq!(scenario.replies(), [""; 0], "its turn comes later");
+    let sent = Sent { duration: 1500, bytes: 70_000 };
+    let begins = |is_recorded| Notice::Begins { name: "next".into(), is_recorded };
+    for notice in [Notice::Switched(sent), begins(true), Notice::Dry, Notice::Complete(sent)] {
+        scenario.session.notify(STREAM, notice).expect("it plays");
+    }
+    assert_contains(
+        &scenario.replies(),
+        &[
+            "\"onPlayStatus\" {\"level\":\"status\",\"code\":\"NetStream.Play.Switch\",\"description\":\"\",\"duration\":1.5,\"bytes\":70000}",
+            "StreamIsRecorded 1",
+            "StreamBegin 1",
+            "NetStream.Play.Start",
+            "|RtmpSampleAccess",
+            "NetStream.Data.Start",
+            "StreamDry 1",
+            "NetStream.Play.Complete",
+            "NetStream.Play.Stop",
+            "StreamEOF 1",
+        ],
+    );
+    // What follows may be live.
+    scenario.session.notify(STREAM, begins(false)).expect("it plays");
+    assert_contains(&scenario.replies(), &["StreamBegin 1", "NetStream.Play.Start", "|RtmpSampleAccess"]);
+    scenario.call(STREAM, "seek", 0.0, vec![Value::Number(20.0)]);
+    let request = scenario.only_request();
+    scenario.session.accept(request).expect("it waits");
+    assert_contains(&scenario.replies(), &["NetStream.Seek.Notify", "StreamBegin 1"]);
+}
+
+#[test]
+fn files_are_refused_in_the_words_of_each_reason() {
+    for (why, code) in [
+        (RejectReason::NotFound, "NetStream.Play.StreamNotFound"),
+        (RejectReason::Damaged("cut".into()), "NetStream.Play.FileStructureInvalid"),
+        (RejectReason::NothingPlayable("text".into()), "NetStream.Play.NoSupportedTrackFound"),
+    ] {
+        let mut scenario = to_replaying();
+        scenario.replies();
+        scenario.call(STREAM, "play", 5.0, vec!["bad".into(), Value::Number(0.0)]);
+        let request = scenario.only_request();
+        scenario.session.reject(request, why).expect("it waits");
+        assert_contains(&scenario.replies(), &[code]);
+        assert_eq!(scenario.session.send_tag(STREAM, &tag(0)), Ok(()), "what played goes on");
+    }
+}
+
+#[test]
+fn only_a_play_can_be_of_something_recorded_or_wait_for_its_turn() {
+    let mut scenario = Scenario::to_connected();
+    scenario.create_stream();
+    scenario.call(STREAM, "play", 4.0, vec!["film".into()]);
+    let play = scenario.only_request();
+    assert_eq!(scenario.session.accept_later(play), Err(ApiMisuse::NoSuchRequest), "nothing plays");
+    assert_eq!(scenario.session.accept_recorded(play), Ok(()));
+    assert_eq!(scenario.session.accept_recorded(play), Err(ApiMisuse::NoSuchRequest), "used up");
+    scenario.call(STREAM, "seek", 0.0, vec![Value::Number(0.0)]);
+    let seek = scenario.only_request();
+    assert_eq!(scenario.session.accept_recorded(seek), Err(ApiMisuse::NoSuchRequest));
+    assert_eq!(scenario.session.accept_later(seek), Err(ApiMisuse::NoSuchRequest));
+    assert_eq!(scenario.session.accept(seek), Ok(()));
+}
+
 #[test]
 fn commands_for_streams_that_are_not_there_are_ignored() {
     for name in ["publish", "play", "play2", "pause", "seek", "receiveAudio", "deleteStream", "closeStream"] {

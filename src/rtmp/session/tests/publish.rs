@@ -140,3 +140,31 @@ fn an_aggregate_for_a_stream_that_is_not_open_is_not_taken_apart() {
     scenario.send_media(MessageStreamId(9), type_id::AGGREGATE, 0, &[8, 0, 0, 0].repeat(100));
     assert_eq!(scenario.events(), [Event::Ignored { message_type: 22, why: Ignored::StreamNotOpen }]);
 }
+
+#[test]
+fn publishers_hear_of_their_recording_also_when_they_have_just_stopped_and_players_do_not() {
+    let mut scenario = Scenario::to_publishing();
+    for (notice, code, level) in [
+        (Notice::RecordStarted, "NetStream.Record.Start", "status"),
+        (Notice::RecordFailed, "NetStream.Record.Failed", "error"),
+        (Notice::RecordStopped, "NetStream.Record.Stop", "status"),
+    ] {
+        scenario.session.notify(STREAM, notice).expect("it publishes");
+        let replies = scenario.replies();
+        assert_contains(&replies, &[code]);
+        assert!(replies[0].starts_with("1 onStatus 0 null") && replies[0].contains(level), "{replies:?}");
+    }
+    scenario.call(STREAM, "closeStream", 0.0, vec![]);
+    scenario.events();
+    scenario.replies();
+    assert_eq!(scenario.session.notify(STREAM, Notice::RecordStopped), Ok(()));
+    assert_contains(&scenario.replies(), &["NetStream.Record.Stop"]);
+    scenario.call(MessageStreamId(0), "deleteStream", 0.0, vec![Value::Number(1.0)]);
+    assert_eq!(scenario.session.notify(STREAM, Notice::RecordStopped), Err(ApiMisuse::NoSuchStream));
+    let mut player = Scenario::to_playing();
+    assert_eq!(player.session.notify(STREAM, Notice::RecordStarted), Err(ApiMisuse::NoSuchStream));
+    assert_eq!(
+        Scenario::to_publishing().session.notify(STREAM, Notice::Published),
+        Err(ApiMisuse::NoSuchStream)
+    );
+}

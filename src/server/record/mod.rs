@@ -1,0 +1,304 @@
+//! `--record DIR`: live streams as files.
+//!
+//! A stream is recorded if its publisher asks for it (`publish` of type record or append), or if its path is what
+//! `--record-match` says. Each has a thread of its own, which hears the stream through a [`Tap`] and may be as slow as its
+//! disk: the live path only ever puts tags into a bounded channel. What that thread does is in `recording`.
+//!
+//! A thread ends with its stream, or when the server stops. Which file it writes at the moment, [`Recordings::current`]
+//! tells.
+
+mod clock;
+mod disk;
+mod flv;
+mod keep;
+mod mp4;
+mod name;
+mod pattern;
+mod recording;
+mod repair;
+
+pub use name::NameTemplate;
+pub use pattern::Pattern;
+
+use super::{Shared, path::StreamPath, port::Mailbox, registry::HubHandle, tap::Tap};
+use crate::rtmp::{
+    MessageStreamId, Timestamp,
+    session::{Notice, PublishType},
+};
+use alloc::{string::ToString, sync::Arc, vec::Vec};
+use core::time::Duration;
+use std::{
+    collections::HashMap,
+    fs, io,
+    path::PathBuf,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+/// What is recorded, where and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordConfig {
+    /// `--record`: the folder that holds everything; made if there is none.
+    pub directory: PathBuf,
+    /// `--record-match`: streams that are recorded without being asked.
+    pub patterns: Vec<Pattern>,
+    /// `--record-format`
+    pub format: RecordFormat,
+    /// `--record-segment`: another file at the first keyframe after this long.
+    pub segment: Option<Duration>,
+    /// `--record-max-size`: another file at the first keyframe after that many bytes.
+    pub max_size: Option<u64>,
+    /// `--record-keep`: so many files of a stream stay, the one included that is being written.
+    pub keep: Option<usize>,
+    /// `--record-name`
+    pub name: NameTemplate,
+}
+
+impl RecordConfig {
+    /// FLV files in `directory`, one a recording, of whoever asks for it.
+    pub fn new(directory: PathBuf) -> RecordConfig {
+        RecordConfig {
+            directory,
+            patterns: Vec::new(),
+            format: RecordFormat::Flv,
+            segment: None,
+            max_size: None,
+            keep: None,
+            name: NameTemplate::default(),
+        }
+    }
+}
+
+/// What kind of file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordFormat {
+    /// Everything that RTMP carries.
+    Flv,
+    /// H.264, H.265, AV1, VP8, VP9; AAC, MP3, Opus.
+    Mp4,
+}
+
+impl RecordFormat {
+    fn extension(self) -> &'static str {
+        match self {
+            RecordFormat::Flv => "flv",
+            RecordFormat::Mp4 => "mp4",
+        }
+    }
+}
+
+/// The recordings of a server.
+pub(super) struct Recordings {
+    config: RecordConfig,
+    /// The folder, without links.
+    root: PathBuf,
+    streams: Mutex<HashMap<StreamPath, Stream>>,
+    /// Held while files of earlier runs are repaired, and by whoever needs one of those.
+    repairing: Mutex<()>,
+}
+
+/// A stream that has a thread.
+struct Stream {
+    wish: Wish,
+    current: Option<CurrentFile>,
+}
+
+/// What the publisher of the moment wants.
+#[derive(Clone, Debug)]
+struct Wish {
+    kind: Kind,
+    /// Who asked, and is told what becomes of it.
+    asker: Option<(Arc<Mailbox>, MessageStreamId)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Neither it nor `--record-match` wants a recording.
+    Unwanted,
+    /// `--record-match`
+    Matched,
+    /// `publish` of type record.
+    Record,
+    /// `publish` of type append.
+    Append,
+}
+
+/// The file that a stream is being recorded to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct CurrentFile {
+    /// Below the folder of recordings, which is absolute.
+    pub(super) path: PathBuf,
+    /// What it is.
+    pub(super) format: RecordFormat,
+    /// The timestamp of the live stream that is time 0 in the file.
+    pub(super) zero: Timestamp,
+}
+
+impl Recordings {
+    /// Makes the folder.
+    pub(super) fn new(config: RecordConfig) -> io::Result<Recordings> {
+        fs::create_dir_all(&config.directory)?;
+        let root = config.directory.canonicalize()?;
+        Ok(Recordings { config, root, streams: Mutex::default(), repairing: Mutex::default() })
+    }
+
+    /// The file that a stream is being recorded to now.
+    #[cfg_attr(not(test), expect(dead_code, reason = "time shift comes next"))]
+    pub(super) fn current(&self, path: &StreamPath) -> Option<CurrentFile> {
+        self.lock().get(path)?.current.clone()
+    }
+
+    /// Starts to repair what earlier runs left unfinished.
+    pub(super) fn start_repair(&self, shared: &Arc<Shared>) -> io::Result<()> {
+        let job = shared.clone();
+        shared.jobs.spawn("weir-repair".to_string(), move || {
+            let Some(recordings) = &job.recordings else { return };
+            let _repairing = recordings.wait_for_repair();
+            repair::all(&recordings.root, || job.is_stopping());
+        })
+    }
+
+    /// Somebody may publish now, and has sent no tag yet. `asked`: its message stream, and what it said.
+    pub(super) fn published(
+        &self,
+        shared: &Arc<Shared>,
+        hub: HubHandle,
+        publisher: &Arc<Mailbox>,
+        asked: Option<(MessageStreamId, PublishType)>,
+    ) {
+        let path = hub.path().clone();
+        let kind = match asked {
+            Some((_, PublishType::Record)) => Kind::Record,
+            Some((_, PublishType::Append)) => Kind::Append,
+            _ if self.config.patterns.iter().any(|pattern| pattern.matches(path.as_str())) => Kind::Matched,
+            _ => Kind::Unwanted,
+        };
+        let is_asked = matches!(kind, Kind::Record | Kind::Append);
+        let asker = asked.filter(|_| is_asked).map(|(stream, _)| (publisher.clone(), stream));
+        let wish = Wish { kind, asker };
+        let mut streams = self.lock();
+        if let Some(stream) = streams.get_mut(&path) {
+            // Who comes back finds its recording under way.
+            if let Some((mailbox, id)) = wish.asker.as_ref().filter(|_| stream.current.is_some()) {
+                mailbox.notify(*id, Notice::RecordStarted);
+            }
+            stream.wish = wish;
+            return;
+        }
+        if kind == Kind::Unwanted || shared.is_stopping() {
+            return;
+        }
+        // Here and not in the thread, which may hear of it too late.
+        let tap = Tap::new(shared.clone(), hub);
+        let (job, of) = (shared.clone(), path.clone());
+        streams.insert(path.clone(), Stream { wish, current: None });
+        drop(streams);
+        let spawned = shared.jobs.spawn("weir-record".to_string(), move || recording::run(&job, &of, tap));
+        if let Err(error) = spawned {
+            log::error!("{path} cannot be recorded: {}", super::plain(&error));
+            self.tell(&path, Notice::RecordFailed);
+            self.lock().remove(&path);
+        }
+    }
+
+    // ---- for the threads
+
+    fn wish(&self, path: &StreamPath) -> Kind {
+        self.lock().get(path).map_or(Kind::Unwanted, |stream| stream.wish.kind)
+    }
+
+    fn set_current(&self, path: &StreamPath, current: Option<CurrentFile>) {
+        if let Some(stream) = self.lock().get_mut(path) {
+            stream.current = current;
+        }
+    }
+
+    /// Tells the publisher that asked for the recording, if one did.
+    fn tell(&self, path: &StreamPath, notice: Notice) {
+        let asker = self.lock().get(path).and_then(|stream| stream.wish.asker.clone());
+        if let Some((mailbox, stream)) = asker {
+            mailbox.notify(stream, notice);
+        }
+    }
+
+    /// The stream has ended: true if its thread has to as well. Otherwise somebody publishes already.
+    fn has_ended(&self, hub: &HubHandle) -> bool {
+        let mut streams = self.lock();
+        let is_over = !hub.is_live();
+        if is_over {
+            streams.remove(hub.path());
+        }
+        is_over
+    }
+
+    fn forget(&self, path: &StreamPath) {
+        self.lock().remove(path);
+    }
+
+    fn wait_for_repair(&self) -> MutexGuard<'_, ()> {
+        self.repairing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<StreamPath, Stream>> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        rtmp::MonoTime,
+        server::{
+            Config, Server,
+            port::ConnectionId,
+            registry::Ending,
+            testing::{inter_frame, keyframe, video_header},
+        },
+    };
+    use alloc::vec;
+    use core::net::Ipv4Addr;
+    use std::{env, thread, time::Instant};
+
+    fn until(mut is_so: impl FnMut() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !is_so() {
+            assert!(Instant::now() < deadline, "not in time");
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn whoever_asks_learns_which_file_is_being_written_and_where_it_began() {
+        let directory = env::temp_dir().join(alloc::format!("weir-record-test-{}", std::process::id()));
+        let record = RecordConfig {
+            patterns: vec!["live/*".parse().unwrap()],
+            name: "{path}".parse().unwrap(),
+            ..RecordConfig::new(directory.clone())
+        };
+        let listen = vec!["127.0.0.1:0".parse().unwrap()];
+        let server = Server::start(Config { listen, record: Some(record), ..Config::default() }).unwrap();
+        let shared = server.shared.clone().unwrap();
+        let recordings = shared.recordings.as_ref().unwrap();
+        let path = StreamPath::join("", "", "live/x").unwrap();
+        let mailbox =
+            Arc::new(Mailbox::new(ConnectionId(0), Ipv4Addr::LOCALHOST.into(), server.port.clone()));
+        let publishing = shared.publish(shared.now(), &path, &mailbox, None).ok().unwrap();
+        assert_eq!(recordings.current(&path), None);
+        [video_header(0, 1), keyframe(7000), inter_frame(7040)]
+            .into_iter()
+            .for_each(|tag| publishing.tag(MonoTime(1), tag));
+        until(|| recordings.current(&path).is_some());
+        let expected = CurrentFile {
+            path: directory.canonicalize().unwrap().join("live/x.flv"),
+            format: RecordFormat::Flv,
+            zero: Timestamp(7000),
+        };
+        assert_eq!(recordings.current(&path), Some(expected));
+        publishing.finish(MonoTime(2), Ending::Proper);
+        until(|| server.streams() == 0);
+        assert_eq!(recordings.current(&path), None);
+        drop(shared);
+        drop(server);
+        let _ = fs::remove_dir_all(directory);
+    }
+}

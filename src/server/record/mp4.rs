@@ -1,0 +1,110 @@
+//! A recording as an MP4 file: fragmented while it grows, an ordinary file once it is finished.
+//!
+//! A fragment is written with its head last (`disk`); a stream that falls silent has what is complete written after [`SILENCE`].
+
+use super::disk::{Create, Disk};
+use crate::{
+    flv::{Tag, summary::Published},
+    mp4::writer::{NothingToWrite, TagWriter},
+    rtmp::MonoTime,
+};
+use alloc::vec::Vec;
+use core::time::Duration;
+use std::{io, path::Path};
+
+/// Without a tag for this long, nobody waits for the end of a fragment.
+const SILENCE: Duration = Duration::from_secs(2);
+
+/// A file that is being written.
+pub(super) struct Mp4File {
+    disk: Disk,
+    writer: TagWriter,
+    piece: Vec<u8>,
+    last_tag: Option<MonoTime>,
+}
+
+impl Mp4File {
+    /// A new file; width and height are those the publisher named, if its configuration does not tell.
+    pub(super) fn create(
+        now: MonoTime,
+        root: &Path,
+        name: &str,
+        how: Create,
+        metadata: Option<&Tag>,
+    ) -> io::Result<Mp4File> {
+        let disk = Disk::create(now, root, name, how)?;
+        let published = metadata.map(|tag| Published::of(&tag.body)).unwrap_or_default();
+        let pixels = |key| published.number(key).map_or(0, |number| number as u32);
+        let writer = TagWriter::new((pixels("width"), pixels("height")));
+        Ok(Mp4File { disk, writer, piece: Vec::new(), last_tag: None })
+    }
+
+    pub(super) fn disk(&self) -> &Disk {
+        &self.disk
+    }
+
+    /// A sequence header of another track cannot be told any more.
+    pub(super) fn has_begun(&self) -> bool {
+        self.writer.has_begun()
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.writer.is_full()
+    }
+
+    /// Takes a tag, `at` milliseconds from the start of the file.
+    pub(super) fn push(&mut self, now: MonoTime, at: u64, tag: &Tag) -> io::Result<()> {
+        self.last_tag = Some(now);
+        self.writer.push(at, tag, &mut self.piece).map_err(refused)?;
+        self.write(now)
+    }
+
+    /// Time has passed.
+    pub(super) fn tick(&mut self, now: MonoTime) -> io::Result<()> {
+        if self.last_tag.is_some_and(|last| now.since(last) >= SILENCE) {
+            self.last_tag = None;
+            self.writer.flush(&mut self.piece).map_err(refused)?;
+        }
+        self.write(now)
+    }
+
+    /// Writes everything and makes an ordinary file of it; the file is finished whatever happens.
+    pub(super) fn finish(mut self, now: MonoTime) -> io::Result<()> {
+        let result = self.complete(now);
+        self.disk.done();
+        result
+    }
+
+    /// Ends a file that could not be written any further: what is in it stays playable as it is.
+    pub(super) fn give_up(self) {
+        self.disk.done();
+    }
+
+    fn complete(&mut self, now: MonoTime) -> io::Result<()> {
+        self.writer.finish(&mut self.piece).map_err(refused)?;
+        self.write(now)?;
+        let Some(index) = self.writer.index() else { return Ok(()) };
+        let fragmented = self.disk.len();
+        let appended = self.disk.append_boxes(&index.moov).and_then(|()| self.disk.sync(now));
+        // Without its index it stays what it is, which is playable.
+        if let Err(error) = appended {
+            self.disk.cut(fragmented);
+            return Err(error);
+        }
+        self.disk.patch(index.head_at, &index.head)?;
+        self.disk.sync(now)
+    }
+
+    fn write(&mut self, now: MonoTime) -> io::Result<()> {
+        if !self.piece.is_empty() {
+            let result = self.disk.append_boxes(&self.piece);
+            self.piece.clear();
+            result?;
+        }
+        self.disk.sync_if_due(now)
+    }
+}
+
+fn refused(why: NothingToWrite) -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, why)
+}

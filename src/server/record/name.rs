@@ -1,0 +1,285 @@
+//! `--record-name`: how files of recordings are called, and which files are of one stream.
+//!
+//! A template of text and `{path}`, `{date}`, `{time}` (UTC, of the file's start) and `{n}` (counts the files of a recording).
+//! The result is relative, without extension, and never leads outside: templates hold no `..`, streams cannot (`path`), and
+//! names that begin with a dot, which `.weir` does, get an underscore instead.
+
+use crate::server::StreamPath;
+use alloc::{
+    format,
+    string::{String, ToString},
+    vec::Vec,
+};
+use core::{fmt, str::FromStr};
+
+/// A template such as `{path}-{date}-{time}-{n}`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameTemplate {
+    parts: Vec<Part>,
+    text: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Part {
+    Text(String),
+    Path,
+    Date,
+    Time,
+    Number,
+}
+
+/// What a template cannot be.
+const BAD: &str = "not a file name with {path} and perhaps {date}, {time}, {n}";
+
+impl FromStr for NameTemplate {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<NameTemplate, &'static str> {
+        let is_plain = |component: &str| !component.is_empty() && !component.starts_with('.');
+        let is_bad = |c: char| c.is_control() || c == '\\' || c == SECOND;
+        if !text.split('/').all(is_plain) || text.contains(is_bad) || text.len() > 255 {
+            return Err(BAD);
+        }
+        let (mut parts, mut rest) = (Vec::new(), text);
+        while let Some((before, behind)) = rest.split_once('{') {
+            let (name, after) = behind.split_once('}').ok_or(BAD)?;
+            if !before.is_empty() {
+                parts.push(Part::Text(before.to_string()));
+            }
+            parts.push(match name {
+                "path" => Part::Path,
+                "date" => Part::Date,
+                "time" => Part::Time,
+                "n" => Part::Number,
+                _ => return Err(BAD),
+            });
+            rest = after;
+        }
+        if rest.contains('}') || !parts.contains(&Part::Path) {
+            return Err(BAD);
+        }
+        if !rest.is_empty() {
+            parts.push(Part::Text(rest.to_string()));
+        }
+        Ok(NameTemplate { parts, text: text.to_string() })
+    }
+}
+
+impl Default for NameTemplate {
+    fn default() -> NameTemplate {
+        "{path}-{date}-{time}-{n}".parse().expect("the constant is a template: tested")
+    }
+}
+
+impl fmt::Display for NameTemplate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl NameTemplate {
+    /// Whether `{n}` tells files apart.
+    pub(super) fn has_number(&self) -> bool {
+        self.parts.contains(&Part::Number)
+    }
+
+    /// The name of the file number `number` of a recording of `path` that begins at `seconds` since 1970.
+    pub(super) fn name(&self, path: &StreamPath, seconds: u64, number: u32) -> String {
+        let (date, time) = date_and_time(seconds);
+        let mut name = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => name += text,
+                Part::Path => name += &file_path(path),
+                Part::Date => name += &date,
+                Part::Time => name += &time,
+                Part::Number => name += &number.to_string(),
+            }
+        }
+        if number > 1 && !self.has_number() {
+            name = format!("{name}{SECOND}{number}");
+        }
+        name
+    }
+
+    /// If a file of that name (without extension) is one of the stream: what to order such files by.
+    pub(super) fn order(&self, path: &StreamPath, name: &str) -> Option<[u64; 3]> {
+        let mut order = [0; 3];
+        let mut rest = name;
+        for part in &self.parts {
+            let (place, digits) = match part {
+                Part::Text(text) => {
+                    rest = rest.strip_prefix(text.as_str())?;
+                    continue;
+                }
+                Part::Path => {
+                    rest = rest.strip_prefix(file_path(path).as_str())?;
+                    continue;
+                }
+                Part::Date => (0, rest.get(..8)?),
+                Part::Time => (1, rest.get(..6)?),
+                Part::Number => {
+                    let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+                    (2, &rest[..end])
+                }
+            };
+            order[place] = number(digits)?;
+            rest = &rest[digits.len()..];
+        }
+        if let Some(second) = rest.strip_prefix(SECOND).filter(|_| !self.has_number()) {
+            order[2] = number(second)?;
+            rest = "";
+        }
+        rest.is_empty().then_some(order)
+    }
+
+    /// The folder that holds all files of a stream, and how many folders may lie between.
+    pub(super) fn folder(&self, path: &StreamPath) -> (String, usize) {
+        let mut fixed = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => fixed += text,
+                Part::Path => fixed += &file_path(path),
+                _ => break,
+            }
+        }
+        let all = self.name(path, 0, 1);
+        let folder = fixed.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let depth = |name: &str| name.split('/').filter(|component| !component.is_empty()).count();
+        (folder.to_string(), depth(&all) - 1 - depth(folder))
+    }
+}
+
+fn number(digits: &str) -> Option<u64> {
+    // No sign.
+    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
+}
+
+/// A stream's path as part of a file name.
+fn file_path(path: &StreamPath) -> String {
+    let components = path.as_str().split('/').map(|component| match component.strip_prefix('.') {
+        Some(rest) => format!("_{rest}"),
+        None => component.to_string(),
+    });
+    components.collect::<Vec<String>>().join("/").replace(SECOND, "_")
+}
+
+/// `YYYYMMDD` and `HHMMSS`, UTC.
+fn date_and_time(seconds: u64) -> (String, String) {
+    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    // Days since 0000-03-01, of which 400 years always have 146097; years begin in March, so that leap days come last.
+    let days = days + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (year, month) = match month {
+        0..=9 => (era * 400 + year, month + 3),
+        _ => (era * 400 + year + 1, month - 9),
+    };
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    (format!("{year:04}{month:02}{day:02}"), format!("{hour:02}{minute:02}{second:02}"))
+}
+
+/// Before the number of a second file of the same name; no stream's file name holds it.
+const SECOND: char = '~';
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(text: &str) -> StreamPath {
+        StreamPath::join("", "", text).unwrap()
+    }
+
+    fn template(text: &str) -> NameTemplate {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        for (seconds, date, time) in [
+            (0, "19700101", "000000"),
+            (951_782_400, "20000229", "000000"),
+            (1_709_251_199, "20240229", "235959"),
+            (1_709_251_200, "20240301", "000000"),
+            (1_735_689_599, "20241231", "235959"),
+            (4_107_542_399, "21000228", "235959"),
+            (4_107_542_400, "21000301", "000000"),
+        ] {
+            assert_eq!(date_and_time(seconds), (date.to_string(), time.to_string()));
+        }
+    }
+
+    #[test]
+    fn templates_are_filled_in() {
+        let cam = path("live/cam");
+        let default = NameTemplate::default();
+        assert_eq!(default.name(&cam, 951_782_400, 3), "live/cam-20000229-000000-3");
+        assert_eq!(template("{path}").name(&cam, 0, 1), "live/cam");
+        assert_eq!(template("{path}").name(&cam, 0, 2), "live/cam~2");
+        assert_eq!(template("{date}/{path}/part{n}").name(&cam, 0, 2), "19700101/live/cam/part2");
+    }
+
+    #[test]
+    fn templates_that_lead_outside_or_make_no_sense_are_refused() {
+        for text in [
+            "",
+            "x",
+            "/{path}",
+            "../{path}",
+            "{path}/../x",
+            "a//{path}",
+            ".weir/{path}",
+            "{path}{",
+            "{path}}",
+            "{paths}",
+            "{path}/",
+            "{path}\n",
+            "{path}~1",
+            "{n}",
+        ] {
+            assert!(text.parse::<NameTemplate>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn no_stream_reaches_the_folder_of_the_markers() {
+        let name = template("{path}").name(&path(".weir/.x/y~2"), 0, 1);
+        assert_eq!(name, "_weir/_x/y_2");
+    }
+
+    #[test]
+    fn files_of_a_stream_are_known_by_their_names_and_ordered() {
+        let (cam, other) = (path("live/cam"), path("live/cam-20000229"));
+        for text in
+            ["{path}-{date}-{time}-{n}", "{path}/{date}-{time}", "{date}/{path}_{n}", "{path}", "{n}{path}"]
+        {
+            let template = template(text);
+            let name = template.name(&cam, 951_782_400, 12);
+            let order = template.order(&cam, &name).unwrap();
+            assert_eq!(order[2], 12, "{name}");
+            assert!(order[0] == 0 || order[0] == 20_000_229);
+            assert_eq!(template.order(&other, &name), None, "{name}");
+            assert_eq!(template.order(&cam, &format!("{name}x")), None);
+            assert_eq!(template.order(&cam, &template.name(&other, 951_782_400, 12)), None, "{text}");
+        }
+        assert_eq!(template("{path}").order(&cam, "live/cam"), Some([0; 3]));
+        assert_eq!(template("{path}-{date}").order(&cam, "live/cam-+2000022"), None);
+        assert_eq!(template("{path}-{date}").order(&cam, "live/cam-ééé"), None);
+    }
+
+    #[test]
+    fn the_folder_of_a_stream_holds_all_its_files() {
+        let cam = path("live/cam");
+        for (text, folder, depth) in [
+            ("{path}-{date}", "live", 0),
+            ("{path}/{date}/{time}-{n}", "live/cam", 1),
+            ("{date}/{path}", "", 2),
+            ("a/{n}/{path}", "a", 2),
+        ] {
+            assert_eq!(template(text).folder(&cam), (folder.to_string(), depth), "{text}");
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! The job of a source: opens its feed when it is wanted, publishes what comes, and tries again when it fails.
+//!
+//! It never takes a stream from anybody, and gives it to anybody who may publish: a real publisher is worth more than a
+//! source that was set up for when there is none. Afterwards it goes on.
+//! One log line whenever that changes what players see; the same failure again is told at debug level.
+
+use super::{Backoff, Fed, Feed, Input, SourceConfig, Start, exec, file, pipe, pull};
+use crate::server::{
+    Shared,
+    port::Mailbox,
+    registry::{Ending, HubHandle, Publishing},
+};
+use crate::{flv::Tag, rtmp::MonoTime};
+use alloc::{boxed::Box, format, string::String, sync::Arc};
+use crossbeam_channel::{Receiver, Sender, after, select};
+use std::io;
+
+/// How long a job exists.
+pub(in crate::server) enum Lifetime {
+    /// As long as the server.
+    Server,
+    /// While the stream is wanted. Whoever started it is sent the stream's path at its end.
+    Wanted(Sender<crate::server::StreamPath>),
+}
+
+/// Starts a source that lives as long as the server.
+pub(in crate::server) fn start_at(
+    shared: &Arc<Shared>,
+    name: String,
+    source: SourceConfig,
+) -> io::Result<()> {
+    let hub = shared.registry.hub(&source.path).map_err(|_| io::Error::other("too many streams"))?;
+    start(shared, name, hub, source.input, source.start, Lifetime::Server)
+}
+
+/// Starts a job that feeds `hub` from `input`.
+pub(in crate::server) fn start(
+    shared: &Arc<Shared>,
+    name: String,
+    hub: HubHandle,
+    input: Input,
+    start: Start,
+    lifetime: Lifetime,
+) -> io::Result<()> {
+    let changes = hub.watch();
+    let backoff = Backoff::new(shared.retry);
+    let job = Job {
+        shared: shared.clone(),
+        hub,
+        input,
+        start,
+        lifetime,
+        changes,
+        backoff,
+        failure: None,
+        started: None,
+        idle_since: None,
+    };
+    shared.jobs.spawn(name, move || job.run())
+}
+
+struct Job {
+    shared: Arc<Shared>,
+    hub: HubHandle,
+    input: Input,
+    start: Start,
+    lifetime: Lifetime,
+    /// Players or publishers of the hub have come or gone.
+    changes: Receiver<()>,
+    backoff: Backoff,
+    /// The last failure, until it works again.
+    failure: Option<String>,
+    /// Since when this feed's tags go out.
+    started: Option<MonoTime>,
+    /// On demand: since when nobody plays.
+    idle_since: Option<MonoTime>,
+}
+
+/// Why a feed is closed.
+enum Left {
+    /// The server stops.
+    Stopped,
+    /// Nobody plays.
+    Unwanted,
+    /// Somebody else publishes.
+    Taken,
+    /// It has sent everything.
+    Over,
+    /// It does not work, for that reason.
+    Failed(String),
+}
+
+impl Job {
+    fn run(mut self) {
+        let last = self.serve();
+        if matches!(last, Left::Over) {
+            log::info!("{}: {} has ended", self.hub.path(), self.input);
+        }
+        if let Lifetime::Wanted(ended) = &self.lifetime {
+            // Nobody listens when the server stops.
+            let _ = ended.send(self.hub.path().clone());
+        }
+    }
+
+    /// Runs the feed whenever it is wanted.
+    fn serve(&mut self) -> Left {
+        loop {
+            if let Some(left) = self.wait_until_wanted() {
+                return left;
+            }
+            self.started = None;
+            self.idle_since = None;
+            let left = match open(&self.input, &self.shared, &self.hub) {
+                Ok(mut feed) => self.feed(&mut *feed),
+                Err(why) => Left::Failed(why),
+            };
+            let (path, input) = (self.hub.path(), &self.input);
+            match left {
+                Left::Stopped => return left,
+                Left::Over if self.start == Start::AtOnce || matches!(input, Input::Stdin { .. }) => {
+                    return left;
+                }
+                Left::Over => {
+                    log::info!("{path}: {input} has ended");
+                    // Not again for those who have seen it.
+                    if let Some(left) = self.wait_while(|job| job.hub.has_players()) {
+                        return left;
+                    }
+                }
+                Left::Unwanted => log::info!("{path}: nobody plays, {input} stops"),
+                Left::Taken => log::info!("{path}: {input} gives way to another publisher"),
+                Left::Failed(why) => {
+                    if let Some(left) = self.rest(why) {
+                        return left;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits until the feed has a reason to run; `Some` if the job is to end.
+    fn wait_until_wanted(&self) -> Option<Left> {
+        match self.lifetime {
+            Lifetime::Wanted(_) if !self.hub.has_players() || self.hub.is_published() => Some(Left::Unwanted),
+            Lifetime::Wanted(_) => None,
+            Lifetime::Server => self.wait_while(|job| !job.is_wanted()),
+        }
+    }
+
+    fn is_wanted(&self) -> bool {
+        (self.start == Start::AtOnce || self.hub.has_players()) && !self.hub.is_published()
+    }
+
+    fn wait_while(&self, is_so: impl Fn(&Job) -> bool) -> Option<Left> {
+        while is_so(self) {
+            select! {
+                recv(self.changes) -> _ => {}
+                recv(self.shared.jobs.stopped()) -> _ => return Some(Left::Stopped),
+            }
+        }
+        None
+    }
+
+    /// Waits out a failure.
+    fn rest(&mut self, why: String) -> Option<Left> {
+        let now = self.shared.now();
+        let worked = self.started.map(|started| now.since(started)).unwrap_or_default();
+        let wait = self.backoff.failed(worked);
+        let (path, input) = (self.hub.path(), &self.input);
+        let line = format!("{path}: {input} failed: {why}");
+        if self.failure.as_ref() == Some(&why) {
+            log::debug!("{line}; again in {} ms", wait.as_millis());
+        } else {
+            log::warn!("{line}; trying again");
+        }
+        self.failure = Some(why);
+        let until = now + wait;
+        loop {
+            let rest = until.since(self.shared.now());
+            if rest.is_zero() {
+                return None;
+            }
+            select! {
+                recv(self.changes) -> _ => if matches!(self.lifetime, Lifetime::Wanted(_)) && !self.hub.has_players() {
+                    return Some(Left::Unwanted);
+                },
+                recv(self.shared.jobs.stopped()) -> _ => return Some(Left::Stopped),
+                recv(after(rest)) -> _ => return None,
+            }
+        }
+    }
+
+    /// Publishes what the feed gives.
+    fn feed(&mut self, feed: &mut dyn Feed) -> Left {
+        let mut publication = Publication::default();
+        self.note_players();
+        let left = loop {
+            match self.step(feed, &mut publication) {
+                Ok(()) => {}
+                Err(left) => break left,
+            }
+        };
+        let ending = if matches!(left, Left::Failed(_)) { Ending::Lost } else { Ending::Proper };
+        publication.finish(self.shared.now(), ending);
+        left
+    }
+
+    fn step(&mut self, feed: &mut dyn Feed, publication: &mut Publication) -> Result<(), Left> {
+        self.look(publication)?;
+        match feed.next(self.shared.now()).map_err(Left::Failed)? {
+            Fed::Tag { tag, due } => {
+                self.wait_until_due(due, publication)?;
+                self.publish(tag, publication)
+            }
+            Fed::Nothing => Ok(()),
+            Fed::Ended(ending) => {
+                publication.finish(self.shared.now(), ending);
+                Ok(())
+            }
+            Fed::Over => Err(Left::Over),
+        }
+    }
+
+    fn publish(&mut self, tag: Tag, publication: &mut Publication) -> Result<(), Left> {
+        let now = self.shared.now();
+        if publication.publishing.is_none() {
+            let mailbox = Arc::new(Mailbox::of_source());
+            // The only refusal there is: somebody was faster.
+            let publishing = self.shared.publish(now, self.hub.path(), &mailbox, None);
+            *publication = Publication {
+                publishing: Some(publishing.map_err(|_| Left::Taken)?),
+                mailbox: Some(mailbox),
+            };
+            log::info!("{}: {} has started", self.hub.path(), self.input);
+            self.failure = None;
+            self.started.get_or_insert(now);
+        }
+        if let Some(publishing) = &publication.publishing {
+            publishing.tag(now, tag);
+        }
+        Ok(())
+    }
+
+    /// Waits until a tag is due, or the feed is wanted no more.
+    fn wait_until_due(&mut self, due: MonoTime, publication: &Publication) -> Result<(), Left> {
+        loop {
+            let now = self.shared.now();
+            if due <= now {
+                return Ok(());
+            }
+            let until = self.idle_until().map_or(due, |idle| idle.min(due));
+            select! {
+                recv(self.changes) -> _ => self.note_players(),
+                recv(self.shared.jobs.stopped()) -> _ => return Err(Left::Stopped),
+                recv(after(until.since(now))) -> _ => {}
+            }
+            self.look(publication)?;
+        }
+    }
+
+    /// Whether the feed has a reason to go on.
+    fn look(&mut self, publication: &Publication) -> Result<(), Left> {
+        if self.shared.is_stopping() {
+            return Err(Left::Stopped);
+        }
+        if publication.is_taken() {
+            return Err(Left::Taken);
+        }
+        if self.changes.try_recv().is_ok() {
+            self.note_players();
+        }
+        match self.idle_until() {
+            Some(until) if until <= self.shared.now() => Err(Left::Unwanted),
+            _ => Ok(()),
+        }
+    }
+
+    fn note_players(&mut self) {
+        self.idle_since = match self.start {
+            Start::OnDemand if !self.hub.has_players() => self.idle_since.or(Some(self.shared.now())),
+            _ => None,
+        };
+    }
+
+    fn idle_until(&self) -> Option<MonoTime> {
+        self.idle_since.map(|since| since + self.shared.retry.linger)
+    }
+}
+
+/// The right to publish, while there is media.
+#[derive(Default)]
+struct Publication {
+    publishing: Option<Publishing>,
+    mailbox: Option<Arc<Mailbox>>,
+}
+
+impl Publication {
+    fn is_taken(&self) -> bool {
+        self.mailbox.as_ref().is_some_and(|mailbox| mailbox.pending().is_some())
+    }
+
+    fn finish(&mut self, now: MonoTime, ending: Ending) {
+        if let Some(publishing) = self.publishing.take() {
+            publishing.finish(now, ending);
+        }
+        self.mailbox = None;
+    }
+}
+
+fn open(input: &Input, shared: &Arc<Shared>, hub: &HubHandle) -> Result<Box<dyn Feed>, String> {
+    match input {
+        Input::Demo => file::demo(shared.now()),
+        Input::File { name, format, fps, is_looped } => {
+            if pipe::is_pipe(name) {
+                pipe::open(name, *format, *fps)
+            } else {
+                file::open(shared.now(), name, *format, *fps, *is_looped)
+            }
+        }
+        Input::Stdin { format, fps } => Ok(pipe::stdin(*format, *fps)),
+        Input::Command { command, format, fps } => exec::open(hub.path(), command, *format, *fps),
+        Input::Rtmp(url) => pull::open(url, shared, hub),
+    }
+}

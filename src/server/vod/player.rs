@@ -1,0 +1,446 @@
+//! One message stream that plays a file: which tag is sent when.
+//!
+//! In: a reader, the time, what the client asks for. Out: tags on the session. Not here: finding files, answering requests,
+//! sockets.
+//!
+//! Pacing: what the client's buffer holds is sent at once, then real time follows in bursts, so that a thread wakes a few
+//! times a second. Times in the file decide, not what was sent: who was slow for a while catches up.
+//! Bounds: [`QUEUE`] bytes wait in the session, [`MAX_PLAYLIST`] entries; [`MIN_BUFFER`] to [`MAX_BUFFER`].
+//!
+//! Field notes: rtmpdump asks for ten hours of buffer; an unpause tells what the client has shown or read, which lies before
+//! what was sent, and is no reason to send that again; librtmp adds the start that it asked for to all times, and looks
+//! for the frame it resumes from at time 0, so a play begins at 0 wherever it starts in the file.
+
+use super::Entry;
+use crate::{
+    flv::{Tag, TagKind, TagRole},
+    media::{MediaError, MediaReader, metadata},
+    rtmp::{
+        MessageStreamId, MonoTime, Session, Timestamp,
+        session::{PlayStart, Sent, Wanted},
+    },
+};
+use alloc::{
+    boxed::Box,
+    collections::VecDeque,
+    string::{String, ToString},
+};
+use core::time::Duration;
+
+/// How far ahead a client gets media that says nothing about its buffer.
+const DEFAULT_BUFFER: Duration = Duration::from_secs(1);
+/// The least: less would run empty between two bursts.
+const MIN_BUFFER: Duration = Duration::from_millis(500);
+/// The most: who leaves early should not have been sent all of a film.
+const MAX_BUFFER: Duration = Duration::from_secs(60);
+/// Entries of a playlist that wait.
+pub(super) const MAX_PLAYLIST: usize = 256;
+/// Bytes that may wait in a session before the next tag. Little, so that a seek is felt at once.
+const QUEUE: usize = 256 << 10;
+/// Longest burst; with small buffers a quarter of them.
+const MAX_BURST: Duration = Duration::from_millis(500);
+/// Nothing in the file for longer than this is said.
+const DRY: Duration = Duration::from_secs(5);
+/// Places of damage in a row that are passed over.
+const MAX_DAMAGE: u32 = 64;
+/// Milliseconds by which keyframes are shown after they are decoded, at most.
+const COMPOSITION_TIMES: [u32; 4] = [50, 100, 250, 500];
+/// Milliseconds around what the client has in which an unpause goes on without a seek.
+const SLACK: u32 = 1000;
+
+/// See the module.
+pub(super) struct FilePlayer {
+    pub(super) stream: MessageStreamId,
+    /// What follows.
+    pub(super) playlist: VecDeque<Entry>,
+    /// For the log.
+    name: String,
+    reader: Box<dyn MediaReader + Send>,
+    wants_audio: bool,
+    video: Video,
+    buffer: Duration,
+    flow: Flow,
+    clock: Clock,
+    /// Go there before anything else.
+    target: Option<u32>,
+    /// The time in the file that is sent as 0: where a play began, nothing behind a seek.
+    base: u32,
+    /// The next place to go to becomes `base`.
+    is_beginning: bool,
+    /// Sent before what the reader gives.
+    ahead: VecDeque<Tag>,
+    next: Option<Tag>,
+    /// Of the newest frame that was sent.
+    position: u32,
+    limit: Limit,
+    /// Where the client asked to begin.
+    start: u32,
+    sent: u64,
+    is_dry: bool,
+    damages: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flow {
+    On,
+    Paused,
+    /// All is sent.
+    Ended,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Video {
+    On,
+    AwaitsKeyframe,
+    Off,
+}
+
+/// Where to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Limit {
+    None,
+    /// Before frames of this time.
+    At(u32),
+    /// Behind one frame.
+    OneFrame,
+    /// That was it.
+    Reached,
+}
+
+/// What became of a try to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pumped {
+    /// Nothing to send before this time.
+    Until(MonoTime),
+    /// Enough waits in the session.
+    Full,
+    /// Nothing to send before the client asks for something.
+    Idle,
+    /// Nothing to send for a long while, of which the client should hear.
+    Dry,
+    /// The entry is sent to its end.
+    Ended,
+}
+
+/// When media is due: its time plus this is the driver's time.
+#[derive(Clone, Copy, Debug, Default)]
+struct Clock {
+    origin: i64,
+}
+
+impl Clock {
+    /// A clock by which `time` is now.
+    fn at(now: MonoTime, time: u32) -> Clock {
+        Clock { origin: now.0 as i64 - i64::from(time) }
+    }
+
+    /// When media of that time may be sent to a client that wants it so long before it is due.
+    fn due(self, time: u32, buffer: Duration) -> MonoTime {
+        let ahead = buffer.as_millis() as i64;
+        MonoTime((self.origin + i64::from(time) - ahead).max(0) as u64)
+    }
+
+    /// By how much that time lies ahead.
+    fn lead(self, now: MonoTime, time: u32) -> i64 {
+        self.origin + i64::from(time) - now.0 as i64
+    }
+}
+
+impl FilePlayer {
+    /// A player of an entry from its start on.
+    pub(super) fn new(
+        now: MonoTime,
+        entry: &Entry,
+        reader: Box<dyn MediaReader + Send>,
+        buffer: Option<Duration>,
+    ) -> FilePlayer {
+        let mut player = FilePlayer {
+            stream: entry.stream,
+            playlist: VecDeque::new(),
+            name: String::new(),
+            reader,
+            wants_audio: entry.wanted.audio,
+            video: if entry.wanted.video { Video::On } else { Video::Off },
+            buffer: DEFAULT_BUFFER,
+            flow: Flow::On,
+            clock: Clock::default(),
+            target: None,
+            base: 0,
+            is_beginning: false,
+            ahead: VecDeque::new(),
+            next: None,
+            position: 0,
+            limit: Limit::None,
+            start: 0,
+            sent: 0,
+            is_dry: false,
+            damages: 0,
+        };
+        player.set_buffer(buffer.unwrap_or(DEFAULT_BUFFER));
+        player.begin(now, entry);
+        player
+    }
+
+    fn begin(&mut self, now: MonoTime, entry: &Entry) {
+        let start = if let PlayStart::At(start) = entry.start { start } else { 0 };
+        self.name = entry.path.to_string();
+        self.start = start;
+        self.limit = match entry.duration {
+            None => Limit::None,
+            Some(0) => Limit::OneFrame,
+            Some(duration) => Limit::At(start.saturating_add(duration)),
+        };
+        self.flow = Flow::On;
+        self.clock = Clock::at(now, start);
+        self.ahead.clear();
+        self.ahead.push_back(metadata::tag(self.reader.info(), Timestamp(0)));
+        // It stands at its start, where audio may come before the first keyframe.
+        self.target = Some(start).filter(|start| *start > 0);
+        (self.base, self.is_beginning) = (0, true);
+        if start == 0 {
+            self.ahead.extend(self.reader.headers());
+        }
+        self.next = None;
+        self.position = start;
+        self.sent = 0;
+        self.is_dry = false;
+        self.damages = 0;
+    }
+
+    /// The next entry, whose media is due when that of this one is over.
+    pub(super) fn follow(&mut self, now: MonoTime, entry: &Entry, reader: Box<dyn MediaReader + Send>) {
+        let lead = self.clock.lead(now, self.position).clamp(0, self.buffer.as_millis() as i64);
+        self.reader = reader;
+        self.begin(now, entry);
+        self.clock.origin += lead;
+    }
+
+    /// Another file in the place of this one, from the same position on.
+    pub(super) fn switch(&mut self, entry: &Entry, reader: Box<dyn MediaReader + Send>) {
+        let (clock, position, limit, start) = (self.clock, self.position, self.limit, self.start);
+        let base = self.base;
+        let flow = self.flow;
+        self.reader = reader;
+        self.begin(MonoTime(0), entry);
+        (self.clock, self.position, self.limit, self.start) = (clock, position, limit, start);
+        (self.base, self.is_beginning) = (base, false);
+        self.flow = if flow == Flow::Paused { flow } else { Flow::On };
+        self.target = Some(position);
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.flow == Flow::Ended
+    }
+
+    /// Where the file ends, in milliseconds; `None` if nobody knows.
+    pub(super) fn duration(&self) -> Option<u32> {
+        Some(self.reader.info().duration).filter(|duration| *duration > 0)
+    }
+
+    /// What was sent of this entry.
+    pub(super) fn sent(&self) -> Sent {
+        Sent { duration: self.position.saturating_sub(self.start), bytes: self.sent }
+    }
+
+    pub(super) fn wanted(&self) -> Wanted {
+        Wanted { audio: self.wants_audio, video: self.video != Video::Off }
+    }
+
+    // ---- what the client asks for
+
+    pub(super) fn set_buffer(&mut self, buffer: Duration) {
+        self.buffer = buffer.clamp(MIN_BUFFER, MAX_BUFFER);
+    }
+
+    /// Goes there, and on from there unless it is paused.
+    pub(super) fn seek(&mut self, now: MonoTime, position: u32) {
+        self.target = Some(position);
+        (self.base, self.is_beginning) = (0, false);
+        self.clock = Clock::at(now, position);
+        self.position = position;
+        // A duration counts from where the client began.
+        if self.limit == Limit::Reached || self.limit == Limit::OneFrame {
+            self.limit = Limit::None;
+        }
+        if self.flow == Flow::Ended {
+            self.flow = Flow::On;
+        }
+    }
+
+    pub(super) fn pause(&mut self, now: MonoTime, paused: bool, position: u32) {
+        if paused {
+            if self.flow == Flow::On {
+                self.flow = Flow::Paused;
+            }
+            return;
+        }
+        if self.flow != Flow::Paused {
+            return;
+        }
+        self.flow = Flow::On;
+        let position = if position == 0 { 0 } else { position.saturating_add(self.base) };
+        let ahead = self.buffer.as_millis() as u32 + SLACK;
+        let has_it = position >= self.position.saturating_sub(ahead)
+            && position <= self.position.saturating_add(SLACK);
+        if position == 0 || has_it || self.target.is_some() {
+            // The client has what lies between.
+            let at = if position == 0 { self.position } else { position.min(self.position) };
+            self.clock = Clock::at(now, at);
+        } else {
+            self.seek(now, position.min(self.duration().unwrap_or(u32::MAX)));
+        }
+    }
+
+    pub(super) fn receive_audio(&mut self, wanted: bool) {
+        if wanted && !self.wants_audio {
+            self.repeat_headers(TagKind::Audio);
+        }
+        self.wants_audio = wanted;
+    }
+
+    /// Again from the next keyframe on.
+    pub(super) fn receive_video(&mut self, wanted: bool) {
+        if wanted && self.video == Video::Off {
+            self.repeat_headers(TagKind::Video);
+        }
+        self.video = match (wanted, self.video) {
+            (false, _) => Video::Off,
+            (true, Video::Off) => Video::AwaitsKeyframe,
+            (true, current) => current,
+        };
+    }
+
+    fn repeat_headers(&mut self, kind: TagKind) {
+        self.ahead.extend(self.reader.headers().into_iter().filter(|tag| tag.kind == kind));
+    }
+
+    // ---- sending
+
+    /// Sends what is due, as far as there is room.
+    pub(super) fn pump(&mut self, now: MonoTime, session: &mut Session) -> Pumped {
+        loop {
+            if self.flow != Flow::On {
+                return Pumped::Idle;
+            }
+            if let Some(target) = self.target.take() {
+                self.go(target);
+            }
+            let Some(tag) = self.take() else {
+                self.flow = Flow::Ended;
+                return Pumped::Ended;
+            };
+            let due = self.clock.due(tag.timestamp.0, self.buffer);
+            if due > now {
+                self.next = Some(tag);
+                if due.since(now) > DRY && !core::mem::replace(&mut self.is_dry, true) {
+                    return Pumped::Dry;
+                }
+                return Pumped::Until(due + (self.buffer / 4).min(MAX_BURST));
+            }
+            let shown = Timestamp(tag.timestamp.0.saturating_sub(self.base));
+            let sent = Tag { timestamp: shown, ..tag.clone() };
+            if session.output_len() >= QUEUE || session.send_tag(self.stream, &sent).is_err() {
+                self.next = Some(tag);
+                return Pumped::Full;
+            }
+            self.note(&tag);
+        }
+    }
+
+    fn go(&mut self, target: u32) {
+        self.next = None;
+        self.ahead.retain(|tag| tag.kind == TagKind::Data);
+        if self.video == Video::AwaitsKeyframe {
+            self.video = Video::On;
+        }
+        self.damages = 0;
+        self.is_dry = false;
+        let is_beginning = core::mem::replace(&mut self.is_beginning, false);
+        match self.find(target, is_beginning) {
+            Ok(place) if is_beginning => self.base = place.0,
+            Ok(_) => {}
+            Err(error) => log::warn!("{}: {error}", self.name),
+        }
+        self.ahead.extend(self.reader.headers());
+    }
+
+    /// Goes to a place. librtmp resumes at the decode time of a keyframe, which may be shown later: where a play begins, that
+    /// keyframe is meant.
+    fn find(&mut self, target: u32, is_beginning: bool) -> Result<Timestamp, MediaError> {
+        let place = self.reader.seek(Timestamp(target))?;
+        let keyframes = &self.reader.info().keyframes;
+        let is_decoded = keyframes.binary_search_by_key(&target, |keyframe| keyframe.timestamp.0).is_ok();
+        if is_beginning && is_decoded && place.0 < target {
+            for later in COMPOSITION_TIMES {
+                if self.reader.seek(Timestamp(target.saturating_add(later)))?.0 == target {
+                    return Ok(Timestamp(target));
+                }
+            }
+            return self.reader.seek(Timestamp(target));
+        }
+        Ok(place)
+    }
+
+    /// The next tag that the client gets.
+    fn take(&mut self) -> Option<Tag> {
+        loop {
+            let tag = match self.ahead.pop_front().or_else(|| self.next.take()) {
+                Some(tag) => tag,
+                None => self.read()?,
+            };
+            let role = tag.classify().role;
+            let is_frame = matches!(role, TagRole::Keyframe | TagRole::Frame);
+            match self.limit {
+                Limit::Reached => return None,
+                Limit::At(end) if is_frame && tag.timestamp.0 >= end => return None,
+                _ => {}
+            }
+            // Sound before the picture that a play begins with.
+            if is_frame && tag.timestamp.0 < self.base {
+                continue;
+            }
+            match tag.kind {
+                TagKind::Audio if !self.wants_audio => continue,
+                TagKind::Video if self.video == Video::Off => continue,
+                TagKind::Video if self.video == Video::AwaitsKeyframe && role == TagRole::Frame => continue,
+                TagKind::Video if is_frame => self.video = Video::On,
+                _ => {}
+            }
+            // A picture, if there are any.
+            let has_video = self.reader.info().video.is_some() && self.video != Video::Off;
+            if self.limit == Limit::OneFrame && is_frame && has_video && tag.kind == TagKind::Audio {
+                continue;
+            }
+            return Some(tag);
+        }
+    }
+
+    fn read(&mut self) -> Option<Tag> {
+        loop {
+            match self.reader.next() {
+                Ok(tag) => {
+                    self.damages = 0;
+                    return tag;
+                }
+                Err(error) => {
+                    log::warn!("{}: {error}", self.name);
+                    self.damages += 1;
+                    if self.damages > MAX_DAMAGE || matches!(error, MediaError::Io(_)) {
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+
+    fn note(&mut self, tag: &Tag) {
+        self.sent += tag.body.len() as u64;
+        self.is_dry = false;
+        if matches!(tag.classify().role, TagRole::Keyframe | TagRole::Frame) {
+            self.position = tag.timestamp.0;
+            if self.limit == Limit::OneFrame {
+                self.limit = Limit::Reached;
+            }
+        }
+    }
+}
