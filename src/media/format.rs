@@ -1,6 +1,7 @@
 //! Which format a file has: by its content, because names lie.
 
 use super::{MediaError, ReadAt};
+use crate::codec::mp3;
 
 /// A format that can be played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +28,7 @@ impl Format {
         let mut behind = [0; HEAD];
         let is_tagged = head.starts_with(b"ID3");
         if is_tagged {
-            let count = file.read_at(id3_len(head), &mut behind)?;
+            let count = file.read_at(mp3::id3v2_len(head).unwrap_or(0), &mut behind)?;
             head = &behind[..count];
         }
         match head {
@@ -43,13 +44,6 @@ impl Format {
             _ => Err(MediaError::Unsupported("neither FLV nor MP4, MP3 or AAC")),
         }
     }
-}
-
-/// Where an ID3 tag ends: four times 7 bits of length, without its header and footer.
-fn id3_len(head: &[u8]) -> u64 {
-    let [_, _, _, _, _, flags, a, b, c, d, ..] = *head else { return 0 };
-    let len = [a, b, c, d].iter().fold(0, |len, byte| len << 7 | u64::from(byte & 0x7f));
-    len + if flags & 0x10 == 0 { 10 } else { 20 }
 }
 
 const HEAD: usize = 16;

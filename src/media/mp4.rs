@@ -11,6 +11,7 @@
 
 use super::{AudioInfo, Keyframe, MAX_KEYFRAMES, MediaError, MediaInfo, MediaReader, ReadAt, VideoInfo};
 use crate::{
+    codec::{h265, nal},
     flv::{Codec, Tag, TagKind, body},
     mp4::{
         boxes::Boxes,
@@ -362,14 +363,14 @@ impl Playing {
         if self.leading == Leading::Kept {
             return false;
         }
-        match first_slice_type(frame) {
-            Some(RASL_N | RASL_R) => self.leading == Leading::Dropped,
-            Some(BLA_W_LP..=BLA_N_LP | CRA) if self.leading == Leading::AfterSeek => {
+        match h265::sample_type(frame, 4) {
+            Some(kind) if h265::is_rasl(kind) => self.leading == Leading::Dropped,
+            Some(kind) if self.leading == Leading::AfterSeek && (h265::is_bla(kind) || kind == h265::CRA) => {
                 self.leading = Leading::Dropped;
                 false
             }
             // The next one: what is shown before it refers to what has been sent.
-            Some(BLA_W_LP..=LAST_IRAP) => {
+            Some(kind) if h265::is_irap(kind) => {
                 self.leading = Leading::Kept;
                 false
             }
@@ -413,36 +414,12 @@ fn frame_rate<R: ReadAt>(source: &R, track: &mut Track) -> Result<f64, MediaErro
 }
 
 /// Appends NAL units with lengths of four bytes, up to the first one that is cut off.
-fn lengthen(mut frame: &[u8], length_len: usize, out: &mut Vec<u8>) {
-    while let Some((length, rest)) = frame.split_at_checked(length_len) {
-        let len = length.iter().fold(0, |len, byte| len << 8 | usize::from(*byte));
-        let Some((unit, rest)) = rest.split_at_checked(len) else { return };
-        out.extend_from_slice(&(len as u32).to_be_bytes());
+fn lengthen(frame: &[u8], length_len: u8, out: &mut Vec<u8>) {
+    for unit in nal::Units::new(frame, length_len) {
+        out.extend_from_slice(&(unit.len() as u32).to_be_bytes());
         out.extend_from_slice(unit);
-        frame = rest;
     }
 }
-
-/// The type of the first NAL unit of HEVC that holds a part of the picture.
-fn first_slice_type(mut frame: &[u8]) -> Option<u8> {
-    loop {
-        let (length, rest) = frame.split_at_checked(4)?;
-        let len = u32::from_be_bytes(length.try_into().ok()?) as usize;
-        let kind = rest.first()? >> 1 & 0x3f;
-        if kind < 32 {
-            return Some(kind);
-        }
-        frame = rest.get(len..)?;
-    }
-}
-
-/// NAL unit types of HEVC (H.265, table 7-1).
-const RASL_N: u8 = 8;
-const RASL_R: u8 = 9;
-const BLA_W_LP: u8 = 16;
-const BLA_N_LP: u8 = 18;
-const CRA: u8 = 21;
-const LAST_IRAP: u8 = 23;
 
 /// Read at once for a track; frames of more than half of it are read by themselves.
 const READ_AHEAD: usize = 64 << 10;

@@ -7,11 +7,16 @@
 
 use super::boxes::{Boxes, Mp4Box};
 use crate::{
+    codec::{
+        self,
+        aac::AudioSpecificConfig,
+        opus::{self, OpusConfig},
+    },
     flv::Codec,
     media::{MediaError, ReadAt},
     rtmp::wire::Cursor,
 };
-use alloc::{vec, vec::Vec};
+use alloc::vec::Vec;
 
 /// One way in which a track's samples are coded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +27,7 @@ pub(crate) struct SampleEntry {
     /// The record of a sequence header; empty for codecs without one.
     pub(crate) config: Vec<u8>,
     /// Bytes of the length before each NAL unit in the file; 0 where there are none.
-    pub(crate) nal_length_len: usize,
+    pub(crate) nal_length_len: u8,
     pub(crate) width: u16,
     pub(crate) height: u16,
     pub(crate) sample_rate: u32,
@@ -103,7 +108,7 @@ fn video<R: ReadAt>(source: &R, entry: &Mp4Box) -> Result<SampleEntry, MediaErro
     if read.config.len() >= min_len {
         read.codec = Some(codec);
         if at > 0 {
-            read.nal_length_len = usize::from(read.config[at] & 3) + 1;
+            read.nal_length_len = (read.config[at] & 3) + 1;
             read.config[at] |= 3;
         }
     }
@@ -136,17 +141,18 @@ fn audio<R: ReadAt>(source: &R, entry: &Mp4Box, stsd_version: u8) -> Result<Samp
         }
         b".mp3" | b"ms\0U" => read.codec = Some(Codec::Mp3),
         b"Opus" => {
-            if let Some(head) = config(b"dOps")?.and_then(|bytes| opus_head(&bytes)) {
-                read.channels = u16::from(head[9]);
-                read.sample_rate = 48_000;
-                (read.codec, read.config) = (Some(Codec::Opus), head);
+            let dops = config(b"dOps")?.unwrap_or_default();
+            if let Some(opus) = OpusConfig::parse_box(&dops) {
+                read.channels = u16::from(opus.channels);
+                read.sample_rate = opus::SAMPLE_RATE;
+                (read.codec, read.config) = (Some(Codec::Opus), opus.build_head());
             }
         }
         b"fLaC" => {
             if let Some(head) = config(b"dfLa")?.and_then(|bytes| flac_head(&bytes)) {
-                // STREAMINFO: 20 bits of rate behind 10 bytes of sizes, 3 bits of channels.
-                read.sample_rate = u32::from_be_bytes([0, head[18], head[19], head[20]]) >> 4;
-                read.channels = u16::from(head[20] >> 1 & 7) + 1;
+                if let Some(format) = codec::audio_format(Codec::Flac, &head) {
+                    (read.sample_rate, read.channels) = (format.sample_rate, format.channels);
+                }
                 (read.codec, read.config) = (Some(Codec::Flac), head);
             }
         }
@@ -183,11 +189,16 @@ fn elementary_stream(entry: &mut SampleEntry, esds: &[u8]) {
     match object_type {
         AAC | 0x66..=0x68 => {
             let config = config.map(<[u8]>::to_vec);
-            let config = config.unwrap_or_else(|| aac_config(entry.sample_rate, entry.channels));
-            let Some((sample_rate, channels)) = aac_format(&config) else { return };
-            entry.sample_rate = sample_rate;
-            if channels > 0 {
-                entry.channels = channels;
+            // Some files leave it at rate and channels, which mean AAC-LC.
+            let plain =
+                || AudioSpecificConfig::plain(2, entry.sample_rate, entry.channels.clamp(1, 6) as u8).build();
+            let config = config.unwrap_or_else(plain);
+            let Some(format) = AudioSpecificConfig::parse(&config).map(|config| config.output()) else {
+                return;
+            };
+            entry.sample_rate = format.0;
+            if format.1 > 0 {
+                entry.channels = format.1;
             }
             (entry.codec, entry.config) = (Some(Codec::Aac), config);
         }
@@ -237,65 +248,6 @@ fn descriptor<'a>(cursor: &mut Cursor<'a>, tag: u8) -> Option<Cursor<'a>> {
     cursor.take(len).map(Cursor::new)
 }
 
-/// Rate and channels (0: told elsewhere) of an AudioSpecificConfig (ISO 14496-3, 1.6.2.1).
-fn aac_format(config: &[u8]) -> Option<(u32, u16)> {
-    // All that matters lies in the first eight bytes.
-    let mut bits = [0; 8];
-    let len = config.len().min(8);
-    bits[..len].copy_from_slice(&config[..len]);
-    let bits = u64::from_be_bytes(bits);
-    let mut used = 0;
-    let mut take = |count: u32| {
-        used += count;
-        (used as usize <= len * 8).then(|| (bits >> (64 - used)) as u32 & ((1 << count) - 1))
-    };
-    let mut object_type = take(5)?;
-    if object_type == 31 {
-        object_type = 32 + take(6)?;
-    }
-    let rate = |take: &mut dyn FnMut(u32) -> Option<u32>| match take(4)? {
-        15 => take(24),
-        index => AAC_RATES.get(index as usize).copied(),
-    };
-    let mut sample_rate = rate(&mut take)?;
-    let channels = match take(4)? {
-        channels @ 0..=6 => channels as u16,
-        11 => 7,
-        _ => 8,
-    };
-    // With SBR or PS, the rate that comes out follows.
-    if matches!(object_type, 5 | 29) {
-        sample_rate = rate(&mut take)?;
-    }
-    Some((sample_rate, channels))
-}
-
-/// AAC-LC of this rate and channels, for files that leave it at that.
-fn aac_config(sample_rate: u32, channels: u16) -> Vec<u8> {
-    let index = AAC_RATES.iter().position(|rate| *rate == sample_rate).unwrap_or(4) as u8;
-    let channels = channels.clamp(1, 6) as u8;
-    vec![2 << 3 | index >> 1, index << 7 | channels << 3]
-}
-
-/// `dOps` (big-endian) as OpusHead (little-endian; RFC 7845, 5.1).
-fn opus_head(dops: &[u8]) -> Option<Vec<u8>> {
-    let mut cursor = Cursor::new(dops);
-    if cursor.u8()? != 0 {
-        return None;
-    }
-    let mut head = b"OpusHead\x01".to_vec();
-    head.push(cursor.u8()?);
-    head.extend_from_slice(&cursor.u16()?.to_le_bytes());
-    head.extend_from_slice(&cursor.u32()?.to_le_bytes());
-    head.extend_from_slice(&cursor.u16()?.to_le_bytes());
-    let family = cursor.u8()?;
-    head.push(family);
-    if family != 0 {
-        head.extend_from_slice(cursor.take(2 + usize::from(head[9]))?);
-    }
-    Some(head)
-}
-
 /// The first block of `dfLa`, which is STREAMINFO, marked as the only one, behind `fLaC`.
 fn flac_head(dfla: &[u8]) -> Option<Vec<u8>> {
     let info = dfla.get(4..42).filter(|info| info[0] & 0x7f == 0 && info[1..4] == [0, 0, 34])?;
@@ -304,10 +256,6 @@ fn flac_head(dfla: &[u8]) -> Option<Vec<u8>> {
     head[4] = 0x80;
     Some(head)
 }
-
-/// Rates by their index (ISO 14496-3, 1.6.3.4).
-const AAC_RATES: [u32; 13] =
-    [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350];
 
 /// objectTypeIndication of MPEG-4 audio.
 const AAC: u8 = 0x40;
@@ -328,6 +276,7 @@ const MAX_CONFIG: u64 = 256 << 10;
 mod tests {
     use super::*;
     use crate::mp4::testing::{audio_entry, full_box, mp4_box, video_entry};
+    use alloc::vec;
 
     fn one(entry: &[u8], is_video: bool) -> SampleEntry {
         read_with(0, entry, is_video).expect("an stsd that holds together").remove(0)

@@ -1,7 +1,8 @@
 //! Jobs: plain blocking threads beside the reactor and the subscriber threads, such as a source, a recording or the playing
 //! of a file. One thread a job, which ends when its work does or soon after the server stops.
 //!
-//! Everything a job waits for, it waits for together with [`Jobs::stopped`], so that stopping needs no polling. A job that
+//! What a job waits for in channels, it waits for together with [`Jobs::stopped`]; what blocks in a file or a pipe looks several times
+//! a second whether it is still wanted. A job that
 //! talks to another server does so with an interrupt of [`Jobs::interrupt`].
 //! Whoever hangs in the system all the same, in the resolver or on a dead disk, is left behind after [`GRACE`].
 

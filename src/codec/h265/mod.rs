@@ -104,11 +104,5 @@ pub fn sample_type(sample: &[u8], length_size: u8) -> Option<u8> {
     types.find(|nal_type| is_slice(*nal_type))
 }
 
-/// Whether a sample is shown before the IRAP picture that it follows (RASL, RADL): a player that starts with that picture must
-/// not get RASL pictures.
-pub fn is_leading_sample(sample: &[u8], length_size: u8) -> bool {
-    sample_type(sample, length_size).is_some_and(|nal_type| is_rasl(nal_type) || is_radl(nal_type))
-}
-
 #[cfg(test)]
 mod tests;

@@ -104,11 +104,10 @@ fn order_counts_go_on_where_their_low_bits_wrap_and_discardable_pictures_do_not_
 }
 
 #[test]
-fn samples_tell_whether_they_are_leading() {
+fn samples_tell_what_kind_of_picture_they_hold() {
     let sample = |first: u8| [&[0, 0, 0, 2, 0x4e, 1][..], &[0, 0, 0, 3, first << 1, 1, 0x80]].concat();
-    for (nal_type, is_leading) in [(8, true), (9, true), (6, true), (7, true), (1, false), (CRA, false)] {
+    for nal_type in [8, 9, 6, 1, CRA] {
         assert_eq!(sample_type(&sample(nal_type), 4), Some(nal_type));
-        assert_eq!(is_leading_sample(&sample(nal_type), 4), is_leading);
     }
     assert_eq!(sample_type(&sample(8)[..6], 4), None);
     assert!(is_irap(CRA) && is_irap(IDR_W_RADL) && is_bla(16) && !is_bla(CRA) && is_rasl(9) && is_radl(6));
