@@ -38,7 +38,7 @@ fn main() -> ExitCode {
     };
     let mut flags = Options::new();
     flags.optopt("", "duration", "stop after this much media (default: at its end)", "SECONDS");
-    flags.optopt("", "start", "of a file on the server, from here on", "SECONDS");
+    flags.optopt("", "start", "of a file or a recording on the server, from here on", "SECONDS");
     flags.optflag("", "live", "nothing but what is live, not a file of that name");
     flags.optopt("", "wait", "give up when nothing comes for this long (default 30)", "SECONDS");
     add_flags(&mut flags);

@@ -19,6 +19,17 @@
 //! Life of a tag: socket -> the thread's read buffer -> message body (the one copy) -> hub, which keeps it for late
 //! joiners and sends it once to each thread that has players of the stream -> gathered with others and chunked as one
 //! piece per thread -> shared by every player's output -> `sendfile` or `write`.
+//!
+//! | where to look | for |
+//! |---|---|
+//! | `connection`, `requests` | a socket with its session; what its requests mean |
+//! | `reactor`, `subscriber`, `vod` | the threads that own connections; `owner`, `sockets`, `deadlines` are what they share, `pool` and `port` how connections move |
+//! | `registry`, `hub`, `cache` | streams by their path; one stream; what late joiners get |
+//! | `room`, `player`, `merge`, `staging`, `shared_tag` | one stream on one thread, and how its players get it |
+//! | `jobs`, `tap` | blocking threads, and a stream as one of them hears it |
+//! | `source`, `relay`, `record`, `media`, `demo` | streams that weir feeds, sends on and writes to files; files opened |
+//! | `client` | the other side of RTMP, blocking |
+//! | `coalescing`, `capture`, `stats`, `networks`, `path`, `files`, `signals` | one small matter each |
 
 mod cache;
 mod capture;
@@ -284,9 +295,10 @@ impl Server {
             wanted,
         };
         let pool = Arc::new(Pool::new(config.subscriber_threads));
-        let vod = config.media.map(|directory| {
-            let vod = Vod::new(&directory, pool.clone(), port.clone());
-            vod.map_err(|error| StartError::Media(directory, error))
+        let plays_files = config.media.is_some() || recordings.is_some();
+        let vod = plays_files.then(|| {
+            let vod = Vod::new(config.media.as_deref(), pool.clone(), port.clone());
+            vod.map_err(|error| StartError::Media(config.media.clone().unwrap_or_default(), error))
         });
         let vod = vod.transpose()?;
         let limits = Limits { max_queued_output: config.max_queue, ..config.limits };
@@ -426,6 +438,11 @@ impl Shared {
             recordings.published(self, publishing.hub(), publisher, asked);
         }
         Ok(publishing)
+    }
+
+    /// The file that a stream is being recorded to.
+    fn recording(&self, path: &StreamPath) -> Option<PathBuf> {
+        self.recordings.as_ref()?.current(path)
     }
 
     /// Another one for every session.

@@ -11,7 +11,7 @@ use super::{
     player::Action,
     registry::Ending,
     relay::identity,
-    vod::{Ask, Entry, Library},
+    vod::{Ask, Entry},
 };
 use crate::{
     amf::Value,
@@ -153,7 +153,13 @@ impl Connection {
         };
         let Play { stream, name, start, duration, reset, wanted } = play;
         let is_replaying = matches!(self.role(stream), Some(Role::Replaying));
-        let may_be_file = cx.shared.vod.is_some() && Library::has(&path) && start != PlayStart::Live;
+        let may_be_file = match start {
+            PlayStart::Live => false,
+            _ if cx.shared.vod.as_ref().is_some_and(|vod| vod.has(&path)) => true,
+            // librtmp says 0 of live streams, so that is no wish for an earlier point.
+            PlayStart::At(1..) => cx.shared.recording(&path).is_some(),
+            _ => false,
+        };
         let joins_playlist = is_replaying && (!reset || transition.is_some());
         if !may_be_file && !joins_playlist {
             return self.play_live(cx, request, stream, path, wanted);
@@ -214,7 +220,8 @@ impl Connection {
         let name = call.args.iter().find_map(Value::as_str);
         if let Some(name) = name.filter(|_| call.name == "getStreamLength" && !is_live) {
             let path = StreamPath::join(&self.app, &self.tc_url, name).ok();
-            if let Some(path) = path.filter(|path| cx.shared.vod.is_some() && Library::has(path)) {
+            let vod = cx.shared.vod.as_ref();
+            if let Some(path) = path.filter(|path| vod.is_some_and(|vod| vod.has(path))) {
                 cx.actions.push(Action::Ask { request, ask: Ask::Length { path } });
                 return;
             }

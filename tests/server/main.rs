@@ -15,6 +15,7 @@ mod relays;
 mod running;
 mod slow;
 mod sources;
+mod time_shift;
 
 use client::{Client, DEADLINE, audio, audio_header, inter_frame, keyframe, metadata, video_header};
 use std::{

@@ -24,6 +24,8 @@ pub(super) struct Stream {
     /// How much of `block` the reader has taken.
     taken: usize,
     is_at_end: bool,
+    /// Place behind the last whole tag.
+    behind: u64,
 }
 
 /// What a [`Stream`] finds.
@@ -47,6 +49,7 @@ impl Stream {
             return Stream::from_start();
         }
         let mut stream = Stream::new(offset - FIRST_TAG, offset - PREVIOUS_TAG_SIZE_LEN);
+        stream.behind = offset;
         let header = writer::header(true, true);
         let mut header = &header[..writer::HEADER_LEN - PREVIOUS_TAG_SIZE_LEN as usize];
         // A header of our own cannot be refused.
@@ -56,17 +59,23 @@ impl Stream {
 
     fn new(origin: u64, at: u64) -> Stream {
         let reader = Reader::new(ReaderLimits::default());
-        Stream { reader, origin, at, block: Vec::new(), taken: 0, is_at_end: false }
+        Stream { reader, origin, at, block: Vec::new(), taken: 0, is_at_end: false, behind: 0 }
     }
 
-    /// What comes next; `None` at the end, also inside of a tag, and where damage has no end.
+    /// What comes next; `None` at the end, also inside of a tag, and where damage has no end. Goes on behind the last whole tag
+    /// of a file that has grown since.
     pub(super) fn next(&mut self, file: &impl ReadAt) -> Result<Option<Found>, MediaError> {
+        if self.is_at_end && file.size()? > self.at {
+            *self = Stream::from_tag(self.behind);
+        }
         loop {
             let mut input = self.block.get(self.taken..).unwrap_or_default();
             let item = if self.is_at_end { self.reader.finish() } else { self.reader.read(&mut input) };
             self.taken = self.block.len() - input.len();
             match item {
                 Ok(Some(Item::Tag { offset, tag })) => {
+                    let len = writer::TAG_HEADER_LEN + tag.body.len();
+                    self.behind = self.origin + offset + len as u64 + PREVIOUS_TAG_SIZE_LEN;
                     return Ok(Some(Found::Tag(self.origin + offset, tag)));
                 }
                 // Just the last PreviousTagSize is missing.

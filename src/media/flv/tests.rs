@@ -338,3 +338,34 @@ fn what_is_no_flv_or_has_nothing_to_play_is_refused() {
         assert!(matches!(FlvReader::open(bytes), Err(MediaError::Malformed { .. })), "{bytes:?}");
     }
 }
+
+/// A file of which so much is written.
+struct Growing<'a>(&'a [u8], &'a core::cell::Cell<usize>);
+
+impl ReadAt for Growing<'_> {
+    fn size(&self) -> Result<u64, MediaError> {
+        (&self.0[..self.1.get()]).size()
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, MediaError> {
+        (&self.0[..self.1.get()]).read_at(offset, buffer)
+    }
+}
+
+#[test]
+fn a_file_that_grows_goes_on_where_it_ended() {
+    let bytes = file(&film(6, 0));
+    let mut whole = FlvReader::open(&bytes[..]).expect("sound");
+    let all: Vec<Tag> = core::iter::from_fn(|| whole.next().expect("sound")).collect();
+    for step in [1, 7, 97, 1000] {
+        let written = core::cell::Cell::new(1000);
+        let mut reader = FlvReader::open(Growing(&bytes, &written)).expect("sound");
+        let mut got = Vec::new();
+        while written.get() < bytes.len() {
+            got.extend(core::iter::from_fn(|| reader.next().expect("sound")));
+            written.set((written.get() + step).min(bytes.len()));
+        }
+        got.extend(core::iter::from_fn(|| reader.next().expect("sound")));
+        assert_eq!(got, all, "{step} bytes at a time");
+    }
+}

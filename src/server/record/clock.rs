@@ -53,11 +53,6 @@ impl Clock {
         self.clamp(if (at - self.newest_at).abs() > MAX_STEP_BACK { self.newest_at } else { at })
     }
 
-    /// The timestamp at which the file begins.
-    pub(super) fn zero(&self) -> Timestamp {
-        Timestamp(self.newest.0.wrapping_sub(self.newest_at as u32))
-    }
-
     fn relative(&self, timestamp: Timestamp) -> i64 {
         self.newest_at + i64::from(timestamp.wrapping_sub(self.newest) as i32)
     }
@@ -77,7 +72,6 @@ mod tests {
         assert_eq!(clock.frame(1, Timestamp(u32::MAX - 19)), Some(0));
         assert_eq!(clock.frame(0, Timestamp(u32::MAX - 29)), Some(0), "a little earlier");
         assert_eq!(clock.frame(1, Timestamp(20)), Some(40));
-        assert_eq!(clock.zero(), Timestamp(u32::MAX - 19));
         assert_eq!(clock.other(Timestamp(30)), 50);
         assert_eq!(clock.other(Timestamp(3_000_000)), 40);
     }

@@ -22,7 +22,7 @@ pub use pattern::Pattern;
 
 use super::{Shared, path::StreamPath, port::Mailbox, registry::HubHandle, tap::Tap};
 use crate::rtmp::{
-    MessageStreamId, Timestamp,
+    MessageStreamId,
     session::{Notice, PublishType},
 };
 use alloc::{string::ToString, sync::Arc, vec::Vec};
@@ -99,7 +99,8 @@ pub(super) struct Recordings {
 /// A stream that has a thread.
 struct Stream {
     wish: Wish,
-    current: Option<CurrentFile>,
+    /// The file that is being written, below the folder of recordings, which is absolute.
+    current: Option<PathBuf>,
 }
 
 /// What the publisher of the moment wants.
@@ -122,17 +123,6 @@ enum Kind {
     Append,
 }
 
-/// The file that a stream is being recorded to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct CurrentFile {
-    /// Below the folder of recordings, which is absolute.
-    pub(super) path: PathBuf,
-    /// What it is.
-    pub(super) format: RecordFormat,
-    /// The timestamp of the live stream that is time 0 in the file.
-    pub(super) zero: Timestamp,
-}
-
 impl Recordings {
     /// Makes the folder.
     pub(super) fn new(config: RecordConfig) -> io::Result<Recordings> {
@@ -142,8 +132,7 @@ impl Recordings {
     }
 
     /// The file that a stream is being recorded to now.
-    #[cfg_attr(not(test), expect(dead_code, reason = "time shift comes next"))]
-    pub(super) fn current(&self, path: &StreamPath) -> Option<CurrentFile> {
+    pub(super) fn current(&self, path: &StreamPath) -> Option<PathBuf> {
         self.lock().get(path)?.current.clone()
     }
 
@@ -206,7 +195,7 @@ impl Recordings {
         self.lock().get(path).map_or(Kind::Unwanted, |stream| stream.wish.kind)
     }
 
-    fn set_current(&self, path: &StreamPath, current: Option<CurrentFile>) {
+    fn set_current(&self, path: &StreamPath, current: Option<PathBuf>) {
         if let Some(stream) = self.lock().get_mut(path) {
             stream.current = current;
         }
@@ -268,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_asks_learns_which_file_is_being_written_and_where_it_began() {
+    fn whoever_asks_learns_which_file_is_being_written() {
         let directory = env::temp_dir().join(alloc::format!("weir-record-test-{}", std::process::id()));
         let record = RecordConfig {
             patterns: vec!["live/*".parse().unwrap()],
@@ -288,11 +277,7 @@ mod tests {
             .into_iter()
             .for_each(|tag| publishing.tag(MonoTime(1), tag));
         until(|| recordings.current(&path).is_some());
-        let expected = CurrentFile {
-            path: directory.canonicalize().unwrap().join("live/x.flv"),
-            format: RecordFormat::Flv,
-            zero: Timestamp(7000),
-        };
+        let expected = directory.canonicalize().unwrap().join("live/x.flv");
         assert_eq!(recordings.current(&path), Some(expected));
         publishing.finish(MonoTime(2), Ending::Proper);
         until(|| server.streams() == 0);

@@ -9,7 +9,7 @@
 //! as long each time, or with the next stream. Bound: the tap's channel.
 
 use super::{
-    CurrentFile, Kind, RecordFormat, Recordings,
+    Kind, RecordFormat, Recordings,
     clock::Clock,
     disk::{self, Create, Disk},
     flv::{self, FlvFile},
@@ -288,8 +288,7 @@ impl<'a> Recording<'a> {
         let clock = Clock::new(first, begins_at);
         let path = output.disk().path().to_path_buf();
         log::info!("recording {} to {}", self.path, path.display());
-        let format = self.recordings.config.format;
-        self.recordings.set_current(self.path, Some(CurrentFile { path, format, zero: clock.zero() }));
+        self.recordings.set_current(self.path, Some(path));
         self.file = Some(Open {
             output,
             clock,

@@ -21,7 +21,7 @@ pub const MEDIA_APP: &str = "vod";
 
 /// The files below a directory.
 #[derive(Debug)]
-pub(in super::super) struct Library {
+pub(super) struct Library {
     /// Without links.
     root: PathBuf,
 }
@@ -37,14 +37,14 @@ pub(super) enum NoFile {
 }
 
 impl Library {
-    pub(in super::super) fn new(root: &Path) -> io::Result<Library> {
+    pub(super) fn new(root: &Path) -> io::Result<Library> {
         let root = fs::canonicalize(root)?;
         fs::read_dir(&root)?;
         Ok(Library { root })
     }
 
     /// Whether a stream of that name may be a file.
-    pub(in super::super) fn has(path: &StreamPath) -> bool {
+    pub(super) fn has(path: &StreamPath) -> bool {
         name_of(path).is_some()
     }
 

@@ -1,4 +1,5 @@
-//! `--media`: files played as `vod/...`, each connection by a thread of its own.
+//! Recorded streams: the files of `--media`, played as `vod/...`, and the recordings of live streams from an earlier point
+//! (time shift), each connection by a thread of its own.
 //!
 //! ```text
 //! reactor ── a request that may need a file ──> weir-file-N: looks for the file, opens it, answers, plays
@@ -18,7 +19,7 @@ mod thread;
 
 pub use library::MEDIA_APP;
 
-pub(super) use library::Library;
+use library::Library;
 
 use super::{
     Shared,
@@ -83,7 +84,8 @@ pub(super) struct Entry {
 
 /// The files of a server, and the threads that play them.
 pub(super) struct Vod {
-    library: Library,
+    /// `--media`
+    library: Option<Library>,
     pool: Arc<Pool>,
     /// Of the reactor, to which connections go back.
     home: Arc<Port>,
@@ -98,8 +100,15 @@ struct State {
 }
 
 impl Vod {
-    pub(super) fn new(root: &Path, pool: Arc<Pool>, home: Arc<Port>) -> io::Result<Vod> {
-        Ok(Vod { library: Library::new(root)?, pool, home, state: Mutex::default() })
+    /// For the files below `root`, if any.
+    pub(super) fn new(root: Option<&Path>, pool: Arc<Pool>, home: Arc<Port>) -> io::Result<Vod> {
+        let library = root.map(Library::new).transpose()?;
+        Ok(Vod { library, pool, home, state: Mutex::default() })
+    }
+
+    /// Whether a stream of that name may be a file.
+    pub(super) fn has(&self, path: &StreamPath) -> bool {
+        self.library.is_some() && Library::has(path)
     }
 
     /// Asks every thread to end its connection and itself; `jobs` waits for them.

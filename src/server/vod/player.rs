@@ -11,7 +11,7 @@
 //! what was sent, and is no reason to send that again; librtmp adds the start that it asked for to all times, and looks
 //! for the frame it resumes from at time 0, so a play begins at 0 wherever it starts in the file.
 
-use super::Entry;
+use super::{super::path::StreamPath, Entry};
 use crate::{
     flv::{Tag, TagKind, TagRole},
     media::{MediaError, MediaReader, metadata},
@@ -20,12 +20,9 @@ use crate::{
         session::{PlayStart, Sent, Wanted},
     },
 };
-use alloc::{
-    boxed::Box,
-    collections::VecDeque,
-    string::{String, ToString},
-};
+use alloc::{boxed::Box, collections::VecDeque};
 use core::time::Duration;
+use std::path::PathBuf;
 
 /// How far ahead a client gets media that says nothing about its buffer.
 const DEFAULT_BUFFER: Duration = Duration::from_secs(1);
@@ -48,13 +45,23 @@ const COMPOSITION_TIMES: [u32; 4] = [50, 100, 250, 500];
 /// Milliseconds around what the client has in which an unpause goes on without a seek.
 const SLACK: u32 = 1000;
 
+/// A recording that is being written.
+#[derive(Clone, Debug)]
+pub(super) struct Growing {
+    /// Which stream's.
+    pub(super) path: StreamPath,
+    pub(super) file: PathBuf,
+}
+
 /// See the module.
 pub(super) struct FilePlayer {
     pub(super) stream: MessageStreamId,
     /// What follows.
     pub(super) playlist: VecDeque<Entry>,
-    /// For the log.
-    name: String,
+    /// The file is a recording that goes on.
+    pub(super) growing: Option<Growing>,
+    /// What is played.
+    entry: Entry,
     reader: Box<dyn MediaReader + Send>,
     wants_audio: bool,
     video: Video,
@@ -157,7 +164,8 @@ impl FilePlayer {
         let mut player = FilePlayer {
             stream: entry.stream,
             playlist: VecDeque::new(),
-            name: String::new(),
+            growing: None,
+            entry: entry.clone(),
             reader,
             wants_audio: entry.wanted.audio,
             video: if entry.wanted.video { Video::On } else { Video::Off },
@@ -183,7 +191,8 @@ impl FilePlayer {
 
     fn begin(&mut self, now: MonoTime, entry: &Entry) {
         let start = if let PlayStart::At(start) = entry.start { start } else { 0 };
-        self.name = entry.path.to_string();
+        self.entry = entry.clone();
+        self.growing = None;
         self.start = start;
         self.limit = match entry.duration {
             None => Limit::None,
@@ -234,7 +243,19 @@ impl FilePlayer {
 
     /// Where the file ends, in milliseconds; `None` if nobody knows.
     pub(super) fn duration(&self) -> Option<u32> {
-        Some(self.reader.info().duration).filter(|duration| *duration > 0)
+        Some(self.reader.info().duration).filter(|duration| *duration > 0 && self.growing.is_none())
+    }
+
+    /// More of a recording is expected.
+    pub(super) fn expect_more(&mut self) {
+        if self.flow == Flow::Ended {
+            self.flow = Flow::On;
+        }
+    }
+
+    /// The same stream from the start of another file on, as the next entry.
+    pub(super) fn continuation(&self) -> Entry {
+        Entry { start: PlayStart::At(0), duration: None, wanted: self.wanted(), ..self.entry.clone() }
     }
 
     /// What was sent of this entry.
@@ -359,7 +380,7 @@ impl FilePlayer {
         match self.find(target, is_beginning) {
             Ok(place) if is_beginning => self.base = place.0,
             Ok(_) => {}
-            Err(error) => log::warn!("{}: {error}", self.name),
+            Err(error) => log::warn!("{}: {error}", self.entry.path),
         }
         self.ahead.extend(self.reader.headers());
     }
@@ -423,7 +444,7 @@ impl FilePlayer {
                     return tag;
                 }
                 Err(error) => {
-                    log::warn!("{}: {error}", self.name);
+                    log::warn!("{}: {error}", self.entry.path);
                     self.damages += 1;
                     if self.damages > MAX_DAMAGE || matches!(error, MediaError::Io(_)) {
                         return None;

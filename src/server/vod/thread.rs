@@ -15,7 +15,7 @@ use super::{
     },
     Ask, Entry, Library,
     library::NoFile,
-    player::{FilePlayer, MAX_PLAYLIST, Pumped},
+    player::{FilePlayer, Growing, MAX_PLAYLIST, Pumped},
 };
 use crate::{
     media::{MediaError, MediaReader},
@@ -30,12 +30,14 @@ use alloc::{
     sync::Arc,
     vec::Vec,
 };
-use core::mem;
+use core::{mem, time::Duration};
 use crossbeam_channel::{Receiver, unbounded};
 use std::io;
 
 /// Requests that are answered before media gets its turn again.
 const ANSWERS: usize = 256;
+/// How often a recording that is played to its end is looked at for more: it grows twice a second.
+const LOOK: Duration = Duration::from_millis(250);
 /// Rounds of filling the session and writing before requests get their turn again: a few MB.
 const ROUNDS: usize = 16;
 
@@ -59,8 +61,16 @@ pub(super) struct FileThread {
 
 /// What a name turned out to be.
 enum Found {
-    File(Box<dyn MediaReader + Send>, String),
+    File(Opened),
     Live,
+}
+
+/// A file to play.
+struct Opened {
+    reader: Box<dyn MediaReader + Send>,
+    /// Its name for the log.
+    shown: String,
+    growing: Option<Growing>,
 }
 
 impl FileThread {
@@ -291,7 +301,8 @@ impl FileThread {
                 }
             }
             Ask::Length { path } => {
-                let reader = vod.library.find(&path).ok().and_then(|file| media::open(&file).ok());
+                let file = vod.library.as_ref().and_then(|library| library.find(&path).ok());
+                let reader = file.and_then(|file| media::open(&file).ok());
                 let seconds = reader.map_or(0.0, |reader| f64::from(reader.info().duration) / 1000.0);
                 self.with_connection(index, |connection| {
                     let result = connection.session.reply(request, &[seconds.into()]);
@@ -319,9 +330,9 @@ impl FileThread {
             Ok(Found::Live) => self.with(now, index, |connection, cx| {
                 connection.play_live(cx, request, entry.stream, entry.path.clone(), entry.wanted);
             }),
-            Ok(Found::File(reader, file)) => {
+            Ok(Found::File(Opened { reader, shown, growing })) => {
                 let Some(connection) = self.sockets.get_mut(index) else { return };
-                log::info!("{} plays {} ({file})", connection.id(), entry.path);
+                log::info!("{} plays {} ({shown})", connection.id(), entry.path);
                 connection.set_role(entry.stream, Role::Replaying);
                 let result = connection.session.accept_recorded(request);
                 connection.check(result);
@@ -337,6 +348,7 @@ impl FileThread {
                         self.players.push(FilePlayer::new(now, entry, reader, buffer));
                     }
                 }
+                self.with_player(entry.stream, |player| player.growing = growing);
             }
             Err(why) => self.with(now, index, |connection, _| connection.reject(request, why)),
         }
@@ -363,17 +375,29 @@ impl FileThread {
         let Some(vod) = &shared.vod else { return Err(RejectReason::NotFound) };
         let is_live = || shared.registry.is_live(&entry.path);
         let may_be_live = !matches!(entry.start, PlayStart::At(_));
-        if entry.start == PlayStart::Live || !Library::has(&entry.path) || (may_be_live && is_live()) {
-            return Ok(Found::Live);
-        }
+        let recording = shared.recording(&entry.path).filter(|_| !may_be_live && !vod.has(&entry.path));
+        let library = vod.library.as_ref().filter(|_| Library::has(&entry.path));
+        let found = match (recording, library) {
+            (Some(file), _) => {
+                let growing = Growing { path: entry.path.clone(), file: file.clone() };
+                Ok((file.clone(), file.display().to_string(), Some(growing)))
+            }
+            _ if entry.start == PlayStart::Live || (may_be_live && is_live()) => return Ok(Found::Live),
+            (None, None) => return Ok(Found::Live),
+            (None, Some(library)) => match library.find(&entry.path) {
+                // Somebody may publish it one day.
+                Err(NoFile::NotThere) if may_be_live => return Ok(Found::Live),
+                found => found.map(|file| (file.clone(), library.shown(&file).to_string(), None)),
+            },
+        };
         let who =
             self.sockets.get_mut(index).map(|connection| connection.id().to_string()).unwrap_or_default();
-        let opened = match vod.library.find(&entry.path) {
-            // Somebody may publish it one day.
-            Err(NoFile::NotThere) if may_be_live => return Ok(Found::Live),
+        let opened = match found {
             Err(why) => Err((why.to_string(), RejectReason::NotFound)),
-            Ok(file) => match media::open(&file) {
-                Ok(reader) => return Ok(Found::File(reader, vod.library.shown(&file).to_string())),
+            Ok((file, shown, growing)) => match media::open(&file) {
+                Ok(reader) => return Ok(Found::File(Opened { reader, shown, growing })),
+                // It has only just begun.
+                Err(_) if growing.is_some() => return Ok(Found::Live),
                 Err(error) => Err((error.to_string(), reason(&error))),
             },
         };
@@ -434,6 +458,10 @@ impl FileThread {
                     connection.notify(stream, Notice::Dry);
                     continue;
                 }
+                Pumped::Ended if self.expects_more(place) => {
+                    let look = now + LOOK;
+                    self.due = Some(self.due.map_or(look, |due| due.min(look)));
+                }
                 Pumped::Ended => {
                     if self.go_on(now, index, place) {
                         continue;
@@ -445,6 +473,20 @@ impl FileThread {
         is_full
     }
 
+    /// All is sent of a recording, and more may come. When another file has taken its place, or the stream is over,
+    /// what was written last is still to be read.
+    fn expects_more(&mut self, place: usize) -> bool {
+        let player = &mut self.players[place];
+        let Some(growing) = player.growing.take() else { return false };
+        match self.shared.recording(&growing.path) {
+            Some(current) if current == growing.file => player.growing = Some(growing),
+            Some(_) => player.playlist.push_front(player.continuation()),
+            None => {}
+        }
+        player.expect_more();
+        true
+    }
+
     /// The entry of a player is over. True if it has another one.
     fn go_on(&mut self, now: MonoTime, index: usize, place: usize) -> bool {
         while let Some(mut entry) = self.players[place].playlist.pop_front() {
@@ -453,13 +495,14 @@ impl FileThread {
             let stream = entry.stream;
             let begins = |is_recorded| Notice::Begins { name: entry.name.clone(), is_recorded };
             match self.find(index, &entry) {
-                Ok(Found::File(reader, file)) => {
+                Ok(Found::File(Opened { reader, shown, growing })) => {
                     self.with_connection(index, |connection| {
-                        log::info!("{} goes on with {} ({file})", connection.id(), entry.path);
+                        log::info!("{} goes on with {} ({shown})", connection.id(), entry.path);
                         connection.notify(stream, Notice::Switched(sent));
                         connection.notify(stream, begins(true));
                     });
                     self.players[place].follow(now, &entry, reader);
+                    self.players[place].growing = growing;
                     return true;
                 }
                 Ok(Found::Live) if self.players.len() == 1 => {
