@@ -46,6 +46,13 @@ pub enum TagRole {
     Unknown,
 }
 
+impl TagRole {
+    /// Audio or video that is heard or shown at its timestamp, unlike configuration and commands.
+    pub const fn is_frame(self) -> bool {
+        matches!(self, TagRole::Keyframe | TagRole::Frame)
+    }
+}
+
 /// What [`super::Tag::classify`] finds.
 #[derive(Clone, Debug)]
 pub struct TagClass<'a> {

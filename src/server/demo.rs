@@ -40,7 +40,7 @@ mod tests {
         for kind in [TagKind::Audio, TagKind::Video] {
             let mut schedule = Schedule::new(FlvReader::open(CLIP).unwrap(), Some(3));
             let tags = core::iter::from_fn(|| schedule.next().unwrap()).map(|one| one.tag);
-            let frames = tags.filter(|tag| matches!(tag.classify().role, TagRole::Keyframe | TagRole::Frame));
+            let frames = tags.filter(|tag| tag.classify().role.is_frame());
             let times: Vec<u32> = frames.filter(|tag| tag.kind == kind).map(|tag| tag.timestamp.0).collect();
             let steps: Vec<u32> = times.windows(2).map(|pair| pair[1].wrapping_sub(pair[0])).collect();
             let (least, most) = (steps.iter().min(), steps.iter().max());

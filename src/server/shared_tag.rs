@@ -51,7 +51,7 @@ impl SharedTag {
 
     /// Audio or video that is shown or heard at its timestamp, unlike configuration and commands.
     pub(super) fn is_frame(&self) -> bool {
-        matches!(self.role, TagRole::Keyframe | TagRole::Frame)
+        self.role.is_frame()
     }
 
     /// Replaces something that late joiners get first.

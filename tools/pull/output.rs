@@ -122,7 +122,7 @@ impl Recording {
             self.has_index = true;
             self.summary.keyframes.push(tag.timestamp.0, self.summary.size);
         }
-        if !matches!(role, TagRole::Keyframe | TagRole::Frame) {
+        if !role.is_frame() {
             return;
         }
         let first = *self.first.get_or_insert(tag.timestamp);

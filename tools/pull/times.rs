@@ -59,7 +59,7 @@ impl Times {
     /// The tag's time in the file; `None` if it is there already.
     pub(crate) fn place(&mut self, tag: &Tag, is_recorded: bool) -> Option<Timestamp> {
         let role = tag.classify().role;
-        let is_frame = matches!(role, TagRole::Keyframe | TagRole::Frame);
+        let is_frame = role.is_frame();
         let is_entry = role == TagRole::Keyframe || is_frame && self.newest[1].is_none();
         match self.state {
             State::New if is_recorded => self.state = State::Searching,

@@ -140,7 +140,7 @@ impl<R: ReadAt> FlvReader<R> {
                     self.changes.learn(head.offset, &tag);
                 }
             }
-            let is_frame = matches!(head.role, TagRole::Keyframe | TagRole::Frame);
+            let is_frame = head.role.is_frame();
             let own = head.timestamp.0.saturating_sub(self.start);
             if is_frame {
                 newest = newest.max(own);
@@ -182,7 +182,7 @@ impl<R: ReadAt> FlvReader<R> {
             TagKind::Data => return Some(Tag { timestamp: Timestamp(time.max(self.position.0)), ..tag }),
         };
         let time = time.max(*newest);
-        if matches!(role, TagRole::Keyframe | TagRole::Frame) {
+        if role.is_frame() {
             *newest = time;
             self.position = Timestamp(time);
         }
@@ -221,7 +221,7 @@ impl<R: ReadAt> MediaReader for FlvReader<R> {
 
     fn seek(&mut self, target: Timestamp) -> Result<Timestamp, MediaError> {
         if let Some(listed) = self.index.before(target) {
-            let is_frame = |head: &Head| matches!(head.role, TagRole::Keyframe | TagRole::Frame);
+            let is_frame = |head: &Head| head.role.is_frame();
             if scan::tag_at(&self.file, listed.offset)?.filter(is_frame).is_none() {
                 // The list was right where it was tried, and is wrong here.
                 self.index = Index::default();
@@ -267,7 +267,7 @@ impl Probe {
                 TagKind::Data => continue,
             };
             match class.role {
-                TagRole::Keyframe | TagRole::Frame => {
+                role if role.is_frame() => {
                     track.get_or_insert((class.codec, tag.timestamp.0));
                     // Up to where both kinds have begun, so that players get the configuration of both first.
                     probe.first_frame = offset;

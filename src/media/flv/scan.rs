@@ -149,7 +149,7 @@ pub(super) fn end_of(file: &impl ReadAt) -> Result<Option<u32>, MediaError> {
         let Some(offset) = at.checked_sub(u64::from(u32::from_be_bytes(size))) else { break };
         let Some(head) = tag_at(file, offset)?.filter(|head| head.end == end) else { break };
         end = offset;
-        if matches!(head.role, TagRole::Keyframe | TagRole::Frame) {
+        if head.role.is_frame() {
             times[usize::from(head.kind == TagKind::Video)].push(head.timestamp.0);
         }
         if times.iter().all(|times| times.len() >= 2) {

@@ -76,7 +76,7 @@ impl TagWriter {
             State::Writing { writer, lanes } => write(writer, lanes, at, tag, out),
             State::Waiting { configs, frames, bytes } => {
                 note_configs(configs, tag);
-                if matches!(tag.classify().role, TagRole::Keyframe | TagRole::Frame) {
+                if tag.classify().role.is_frame() {
                     *bytes += tag.body.len();
                     frames.push((at, tag.clone()));
                 }
@@ -202,7 +202,7 @@ fn is_known_by_frames(codec: Codec, tag: &Tag) -> bool {
 
 fn write(writer: &mut Writer, lanes: &[Lane], at: u64, tag: &Tag, out: &mut Vec<u8>) {
     let class = tag.classify();
-    if !matches!(class.role, TagRole::Keyframe | TagRole::Frame) {
+    if !class.role.is_frame() {
         return;
     }
     for track in class.tracks() {

@@ -183,7 +183,7 @@ impl FlvFile {
 }
 
 fn is_frame(tag: &Tag) -> bool {
-    matches!(tag.classify().role, TagRole::Keyframe | TagRole::Frame)
+    tag.classify().role.is_frame()
 }
 
 /// Sequence headers among the first tags of a file.

@@ -410,7 +410,7 @@ impl FilePlayer {
                 None => self.read()?,
             };
             let role = tag.classify().role;
-            let is_frame = matches!(role, TagRole::Keyframe | TagRole::Frame);
+            let is_frame = role.is_frame();
             match self.limit {
                 Limit::Reached => return None,
                 Limit::At(end) if is_frame && tag.timestamp.0 >= end => return None,
@@ -457,7 +457,7 @@ impl FilePlayer {
     fn note(&mut self, tag: &Tag) {
         self.sent += tag.body.len() as u64;
         self.is_dry = false;
-        if matches!(tag.classify().role, TagRole::Keyframe | TagRole::Frame) {
+        if tag.classify().role.is_frame() {
             self.position = tag.timestamp.0;
             if self.limit == Limit::OneFrame {
                 self.limit = Limit::Reached;
