@@ -1,35 +1,26 @@
-//! A thread that plays files to one connection, and answers what may need a file.
+//! A thread that plays files to one connection; what it answers is in `answer`.
 //!
 //! It sleeps in `poll` until the socket is ready, media is due, or another thread has a word for it. Its connection stays as long
 //! as it plays files; then it goes to whoever it belongs to.
 
+mod answer;
+
 use super::{
     super::{
         STOP_GRACE, Shared,
-        connection::{Connection, Context, Owned, Role},
-        media,
+        connection::{Connection, Context, Owned},
         owner::Owner,
         player::Action,
         port::{Control, Port},
         sockets::{Ready, Sockets},
     },
-    Ask, Entry, Library,
-    library::NoFile,
-    player::{FilePlayer, Growing, MAX_PLAYLIST, Pumped},
+    player::{FilePlayer, Pumped},
 };
-use crate::{
-    media::{MediaError, MediaReader},
-    rtmp::{
-        MessageStreamId, MonoTime,
-        session::{CloseReason, Notice, PlayStart, RejectReason, RequestId, State},
-    },
+use crate::rtmp::{
+    MessageStreamId, MonoTime,
+    session::{CloseReason, Notice, State},
 };
-use alloc::{
-    boxed::Box,
-    string::{String, ToString},
-    sync::Arc,
-    vec::Vec,
-};
+use alloc::{sync::Arc, vec::Vec};
 use core::{mem, time::Duration};
 use crossbeam_channel::{Receiver, unbounded};
 use std::io;
@@ -57,20 +48,6 @@ pub(super) struct FileThread {
     /// When media is due.
     due: Option<MonoTime>,
     stop_at: Option<MonoTime>,
-}
-
-/// What a name turned out to be.
-enum Found {
-    File(Opened),
-    Live,
-}
-
-/// A file to play.
-struct Opened {
-    reader: Box<dyn MediaReader + Send>,
-    /// Its name for the log.
-    shown: String,
-    growing: Option<Growing>,
 }
 
 impl FileThread {
@@ -275,138 +252,6 @@ impl FileThread {
         }
     }
 
-    fn answer(&mut self, now: MonoTime, index: usize, request: RequestId, ask: Ask) {
-        let shared = self.shared.clone();
-        let Some(vod) = &shared.vod else { return };
-        match ask {
-            Ask::Play { entry, reset, transition } => {
-                self.play_entry(now, index, request, &entry, reset, transition.as_deref());
-                // What it played goes on if it still does.
-                self.moving.append(&mut self.before);
-            }
-            Ask::Pause { stream, paused, position } => {
-                self.with_player(stream, |player| player.pause(now, paused, position));
-                self.with_connection(index, |connection| connection.accept(request));
-            }
-            Ask::Seek { stream, position } => {
-                let duration = self.players.iter().find(|player| player.stream == stream);
-                match duration.and_then(FilePlayer::duration).filter(|duration| position > *duration) {
-                    Some(end) => self.with_connection(index, |connection| {
-                        connection.reject(request, RejectReason::InvalidTime(end));
-                    }),
-                    None => {
-                        self.with_player(stream, |player| player.seek(now, position));
-                        self.with_connection(index, |connection| connection.accept(request));
-                    }
-                }
-            }
-            Ask::Length { path } => {
-                let file = vod.library.as_ref().and_then(|library| library.find(&path).ok());
-                let reader = file.and_then(|file| media::open(&file).ok());
-                let seconds = reader.map_or(0.0, |reader| f64::from(reader.info().duration) / 1000.0);
-                self.with_connection(index, |connection| {
-                    let result = connection.session.reply(request, &[seconds.into()]);
-                    connection.check(result);
-                });
-            }
-        }
-    }
-
-    fn play_entry(
-        &mut self,
-        now: MonoTime,
-        index: usize,
-        request: RequestId,
-        entry: &Entry,
-        reset: bool,
-        transition: Option<&str>,
-    ) {
-        let place = self.players.iter().position(|player| player.stream == entry.stream);
-        let appends = !reset || matches!(transition, Some("append" | "appendAndWait"));
-        if let Some(place) = place.filter(|_| appends) {
-            return self.append(now, index, request, entry, place);
-        }
-        match self.find(index, entry) {
-            Ok(Found::Live) => self.with(now, index, |connection, cx| {
-                connection.play_live(cx, request, entry.stream, entry.path.clone(), entry.wanted);
-            }),
-            Ok(Found::File(Opened { reader, shown, growing })) => {
-                let Some(connection) = self.sockets.get_mut(index) else { return };
-                log::info!("{} plays {} ({shown})", connection.id(), entry.path);
-                connection.set_role(entry.stream, Role::Replaying);
-                let result = connection.session.accept_recorded(request);
-                connection.check(result);
-                let buffer = connection.buffer;
-                match place.filter(|_| transition.is_some_and(|transition| transition != "reset")) {
-                    Some(place) => {
-                        let sent = self.players[place].sent();
-                        self.players[place].switch(entry, reader);
-                        connection.notify(entry.stream, Notice::Transitioned(sent));
-                    }
-                    None => {
-                        self.forget(entry.stream);
-                        self.players.push(FilePlayer::new(now, entry, reader, buffer));
-                    }
-                }
-                self.with_player(entry.stream, |player| player.growing = growing);
-            }
-            Err(why) => self.with(now, index, |connection, _| connection.reject(request, why)),
-        }
-    }
-
-    fn append(&mut self, now: MonoTime, index: usize, request: RequestId, entry: &Entry, place: usize) {
-        if self.players[place].playlist.len() >= MAX_PLAYLIST {
-            let why = RejectReason::Failed("The playlist is too long.".to_string());
-            return self.with_connection(index, |connection| connection.reject(request, why));
-        }
-        self.players[place].playlist.push_back(entry.clone());
-        self.with_connection(index, |connection| {
-            let result = connection.session.accept_later(request);
-            connection.check(result);
-        });
-        if self.players[place].has_ended() {
-            self.go_on(now, index, place);
-        }
-    }
-
-    /// What an entry is at this moment.
-    fn find(&mut self, index: usize, entry: &Entry) -> Result<Found, RejectReason> {
-        let shared = self.shared.clone();
-        let Some(vod) = &shared.vod else { return Err(RejectReason::NotFound) };
-        let is_live = || shared.registry.is_live(&entry.path);
-        let may_be_live = !matches!(entry.start, PlayStart::At(_));
-        let recording = shared.recording(&entry.path).filter(|_| !may_be_live && !vod.has(&entry.path));
-        let library = vod.library.as_ref().filter(|_| Library::has(&entry.path));
-        let found = match (recording, library) {
-            (Some(file), _) => {
-                let growing = Growing { path: entry.path.clone(), file: file.clone() };
-                Ok((file.clone(), file.display().to_string(), Some(growing)))
-            }
-            _ if entry.start == PlayStart::Live || (may_be_live && is_live()) => return Ok(Found::Live),
-            (None, None) => return Ok(Found::Live),
-            (None, Some(library)) => match library.find(&entry.path) {
-                // Somebody may publish it one day.
-                Err(NoFile::NotThere) if may_be_live => return Ok(Found::Live),
-                found => found.map(|file| (file.clone(), library.shown(&file).to_string(), None)),
-            },
-        };
-        let who =
-            self.sockets.get_mut(index).map(|connection| connection.id().to_string()).unwrap_or_default();
-        let opened = match found {
-            Err(why) => Err((why.to_string(), RejectReason::NotFound)),
-            Ok((file, shown, growing)) => match media::open(&file) {
-                Ok(reader) => return Ok(Found::File(Opened { reader, shown, growing })),
-                // It has only just begun.
-                Err(_) if growing.is_some() => return Ok(Found::Live),
-                Err(error) => Err((error.to_string(), reason(&error))),
-            },
-        };
-        opened.map_err(|(why, reason)| {
-            log::warn!("{who} may not play {}: {why}", entry.path);
-            reason
-        })
-    }
-
     fn with_connection(&mut self, index: usize, act: impl FnOnce(&mut Connection)) {
         if let Some(connection) = self.sockets.get_mut(index) {
             act(connection);
@@ -471,69 +316,6 @@ impl FileThread {
             place += 1;
         }
         is_full
-    }
-
-    /// All is sent of a recording, and more may come. When another file has taken its place, or the stream is over,
-    /// what was written last is still to be read.
-    fn expects_more(&mut self, place: usize) -> bool {
-        let player = &mut self.players[place];
-        let Some(growing) = player.growing.take() else { return false };
-        match self.shared.recording(&growing.path) {
-            Some(current) if current == growing.file => player.growing = Some(growing),
-            Some(_) => player.playlist.push_front(player.continuation()),
-            None => {}
-        }
-        player.expect_more();
-        true
-    }
-
-    /// The entry of a player is over. True if it has another one.
-    fn go_on(&mut self, now: MonoTime, index: usize, place: usize) -> bool {
-        while let Some(mut entry) = self.players[place].playlist.pop_front() {
-            entry.wanted = self.players[place].wanted();
-            let sent = self.players[place].sent();
-            let stream = entry.stream;
-            let begins = |is_recorded| Notice::Begins { name: entry.name.clone(), is_recorded };
-            match self.find(index, &entry) {
-                Ok(Found::File(Opened { reader, shown, growing })) => {
-                    self.with_connection(index, |connection| {
-                        log::info!("{} goes on with {} ({shown})", connection.id(), entry.path);
-                        connection.notify(stream, Notice::Switched(sent));
-                        connection.notify(stream, begins(true));
-                    });
-                    self.players[place].follow(now, &entry, reader);
-                    self.players[place].growing = growing;
-                    return true;
-                }
-                Ok(Found::Live) if self.players.len() == 1 => {
-                    let Ok(hub) = self.shared.registry.hub(&entry.path) else { continue };
-                    self.with_connection(index, |connection| {
-                        log::info!("{} goes on with {}", connection.id(), entry.path);
-                        connection.notify(stream, Notice::Switched(sent));
-                        connection.notify(stream, begins(false));
-                        connection.set_role(stream, Role::Playing);
-                    });
-                    self.players.clear();
-                    self.moving.push(Action::Join { stream, hub, wanted: entry.wanted });
-                    return true;
-                }
-                Ok(Found::Live) => log::warn!("{} is live, which does not go with files", entry.path),
-                Err(_) => {}
-            }
-        }
-        let sent = self.players[place].sent();
-        let stream = self.players[place].stream;
-        self.with_connection(index, |connection| connection.notify(stream, Notice::Complete(sent)));
-        false
-    }
-}
-
-/// What a client is told of a file that cannot be opened.
-fn reason(error: &MediaError) -> RejectReason {
-    match error {
-        MediaError::Io(_) => RejectReason::NotFound,
-        MediaError::Malformed { .. } | MediaError::TooLarge(_) => RejectReason::Damaged(error.to_string()),
-        MediaError::Unsupported(_) => RejectReason::NothingPlayable(error.to_string()),
     }
 }
 
