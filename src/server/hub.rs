@@ -76,6 +76,8 @@ struct State {
     watchers: Vec<Sender<()>>,
     /// Streams of other servers on whose behalf players ask, while there are players.
     via: Vec<StreamId>,
+    /// Streams of other servers through which that of the publisher has come (`--push`).
+    came_by: Vec<StreamId>,
 }
 
 #[derive(Debug)]
@@ -169,6 +171,7 @@ impl Hub {
             outlets: Vec::new(),
             watchers: Vec::new(),
             via: Vec::new(),
+            came_by: Vec::new(),
         };
         Hub { path, wanted, state: Mutex::new(state) }
     }
@@ -367,6 +370,16 @@ impl Hub {
     /// All streams on whose behalf players ask.
     pub(super) fn via(&self) -> Vec<StreamId> {
         self.lock().via.clone()
+    }
+
+    /// The publisher's stream has come by those, each of which was pushed to the next.
+    pub(super) fn set_came_by(&self, streams: &[StreamId]) {
+        self.lock().came_by = streams.to_vec();
+    }
+
+    /// The streams by which this one has come here.
+    pub(super) fn came_by(&self) -> Vec<StreamId> {
+        self.lock().came_by.clone()
     }
 
     fn end_in(&self, state: &mut State) {

@@ -34,6 +34,13 @@ pub(super) enum Action {
     Ask { request: RequestId, ask: Ask },
 }
 
+impl Action {
+    /// The request that waits for an answer.
+    pub(super) fn asked(&self) -> Option<RequestId> {
+        if let Action::Ask { request, .. } = self { Some(*request) } else { None }
+    }
+}
+
 /// A message stream that plays.
 pub(super) struct Player {
     /// Index of its connection.

@@ -314,7 +314,8 @@ impl Owner for Reactor {
             if let Some(connection) = self.sockets.remove(index) {
                 if let Err((error, connection)) = vod::adopt(&self.shared, connection, actions) {
                     log::error!("{} cannot play a file: {error}", connection.id());
-                    self.bury(now, connection);
+                    // It has been told, and may ask for something else.
+                    self.adopt(now, connection, Vec::new());
                 }
             }
             return;

@@ -127,11 +127,17 @@ impl Connection {
                 return self.refuse(request, RejectReason::InvalidName(why.to_string()));
             }
         };
+        if self.via.contains(&cx.shared.id.stream(&path)) {
+            log::warn!("{} {} may not publish {path}: {PUSHED_IN_A_RING}", self.id(), self.peer);
+            let why = RejectReason::Failed("Servers send it to each other in a ring.".to_string());
+            return self.refuse(request, why);
+        }
         let admitted = cx.shared.registry.admit(self.mailbox.address);
         let asked = (publish.stream, publish.kind);
         match admitted.and_then(|()| cx.shared.publish(cx.now, &path, &self.mailbox, Some(asked))) {
             Ok(publishing) => {
                 log::info!("{} publishes {path}", self.id());
+                publishing.hub().set_came_by(&self.via);
                 self.streams.push((publish.stream, Role::Publishing(publishing)));
                 self.accept(request);
             }
@@ -264,6 +270,9 @@ impl Connection {
 
 /// A server that fetches from us what we fetch from it.
 const IN_A_RING: &str = "servers ask each other for it in a ring (--origin, --pull)";
+
+/// A server that sends us what we send to it.
+const PUSHED_IN_A_RING: &str = "servers send it to each other in a ring (--push)";
 
 /// For the log; the texts for the peer may name what it sent.
 fn refusal(why: &RejectReason) -> &'static str {

@@ -274,8 +274,9 @@ impl Subscriber {
         }
         let Some(connection) = self.sockets.remove(index) else { return };
         self.pool.release(self.number);
-        if let Err((error, connection)) = vod::adopt(&self.shared, connection, actions) {
+        if let Err((error, mut connection)) = vod::adopt(&self.shared, connection, actions) {
             log::error!("{} cannot play a file: {error}", connection.id());
+            connection.flush(now);
             connection.finish(&mut Context { now, shared: &self.shared, actions: &mut Vec::new() });
         }
     }

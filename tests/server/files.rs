@@ -477,6 +477,20 @@ fn what_is_no_film_is_refused_with_the_reason_and_never_ends_the_connection() {
     assert!(logged("may not play vod/link: leads out of --media"));
 }
 
+/// ffmpeg and librtmp unpause with the time of what they read last, whatever they asked for since.
+#[test]
+fn after_a_seek_while_paused_it_goes_on_from_there() {
+    let films = Films::new("unpause").with("film.flv", &flv(&film(60, 1)));
+    let (_server, address) = films.start();
+    let (mut client, stream) = client(address);
+    client.with(|session| session.play(&play(stream, "film", PlayStart::At(0), None, true)).unwrap());
+    heard(&mut client, "keyframe 1000");
+    client.with(|session| session.pause(stream, true, 1000).unwrap());
+    client.with(|session| session.seek(stream, 40_000).unwrap());
+    client.with(|session| session.pause(stream, false, 1000).unwrap());
+    heard(&mut client, "keyframe 41000");
+}
+
 #[test]
 fn the_client_of_the_tools_seeks_and_pauses() {
     use weir::server::client::{ClientOptions, Next, Player, RtmpUrl};

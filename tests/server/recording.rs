@@ -210,6 +210,37 @@ fn files_end_at_a_keyframe_after_their_time_and_the_oldest_go() {
     assert_eq!(frames(&folder.join("live/seg-3.flv")), expected);
 }
 
+/// Numbers begin anew where files were removed, and clocks of boards go back: what is being written stays all the same.
+#[test]
+fn the_file_that_is_being_written_is_never_removed() {
+    let folder = folder("keep");
+    let config = RecordConfig { segment: Some(Duration::from_secs(2)), keep: Some(2), ..record(&folder) };
+    let (_server, address) = start_recording(config);
+    for round in 0..3 {
+        let (mut client, out) = publisher(address, "kept", PublishType::Record);
+        client.send(out, &[video_header(1)]);
+        for second in 0..4 {
+            client.send(out, &[keyframe(second * 1000, &[10 * round + second as u8])]);
+        }
+        client.with(|session| session.delete_stream(out)).unwrap();
+        until("it is written", || logged_times("recorded live/kept to") == 2 * (usize::from(round) + 1));
+        let mut last: Vec<u8> = files(&folder)
+            .iter()
+            .flat_map(|name| frames(&folder.join(name)).into_iter().map(|(_, _, body)| body))
+            .filter(|body| *body != 1)
+            .collect();
+        last.sort_unstable();
+        assert_eq!(
+            last,
+            [0, 1, 2, 3]
+                .map(|second| 10 * round + second)
+                .into_iter()
+                .filter(|body| *body != 1)
+                .collect::<Vec<_>>()
+        );
+    }
+}
+
 #[test]
 fn a_file_ends_at_a_keyframe_after_its_size() {
     let folder = folder("size");

@@ -227,7 +227,25 @@ fn a_server_may_feed_one_stream_from_another_of_its_own() {
     let sources = vec![SourceConfig::parse(&spec).unwrap()];
     let (_server, _) = start(Config { listen: vec![address], sources, retry: quick(), ..config() });
     let (mut player, _) = Client::player(address, "copy");
+    until("the copy is asked for", || logged("plays live/original"));
     let (mut publisher, out) = Client::publisher(address, "original");
     publisher.send(out, &stream(40));
     assert_eq!(media(&player.tags_up_to(is_last(40))), media(&stream(40)));
+}
+
+#[test]
+fn a_stream_that_is_pushed_back_to_where_it_came_from_is_refused_there() {
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let again = url(address, "live/again").parse().unwrap();
+    let pushes = vec![Push { path: path_of("live/again"), url: again }];
+    let (_server, _) = start(Config { listen: vec![address], pushes, retry: quick(), ..config() });
+    let (mut player, _) = Client::player(address, "again");
+    let (mut publisher, out) = Client::publisher(address, "again");
+    publisher.send(out, &stream(0));
+    assert_eq!(media(&player.tags_up_to(is_last(0))), media(&stream(0)));
+    until("the ring is noticed", || {
+        logged("may not publish live/again: servers send it to each other in a ring")
+    });
+    publisher.send(out, &stream(5000));
+    assert_eq!(media(&player.tags_up_to(is_last(5000))), media(&stream(5000)));
 }

@@ -9,6 +9,7 @@ use alloc::{string::String, string::ToString, vec::Vec};
 use std::{
     fs,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 /// Past that, files stay.
@@ -16,11 +17,18 @@ const MAX_ENTRIES: usize = 100_000;
 /// What recordings end with.
 pub(super) const EXTENSIONS: [&str; 2] = ["flv", "mp4"];
 
-/// Removes the oldest files of a stream so that `count` stay.
-pub(super) fn remove_oldest(root: &Path, template: &NameTemplate, path: &StreamPath, count: usize) {
-    let files = files(root, template, path);
-    let surplus = files.len().saturating_sub(count);
-    for name in &files[..surplus] {
+/// Removes the oldest files of a stream so that `count` stay, `current` among them, whatever its age.
+pub(super) fn remove_oldest(
+    root: &Path,
+    template: &NameTemplate,
+    path: &StreamPath,
+    count: usize,
+    current: &Path,
+) {
+    let mut files = files(root, template, path);
+    files.retain(|name| root.join(name) != current);
+    let surplus = (files.len() + 1).saturating_sub(count);
+    for name in &files[..surplus.min(files.len())] {
         match fs::remove_file(root.join(name)) {
             Ok(()) => log::info!("{name} removed (--record-keep)"),
             Err(error) => {
@@ -30,13 +38,13 @@ pub(super) fn remove_oldest(root: &Path, template: &NameTemplate, path: &StreamP
     }
 }
 
-/// Names of the files of a stream, the oldest first.
+/// Names of the files of a stream, the one that was written longest ago first: numbers begin anew where files were removed.
 pub(super) fn files(root: &Path, template: &NameTemplate, path: &StreamPath) -> Vec<String> {
     let (folder, depth) = template.folder(path);
     let mut walk = Walk { root, template, path, left: MAX_ENTRIES, found: Vec::new() };
     walk.folder(&root.join(folder), depth);
     walk.found.sort();
-    walk.found.into_iter().map(|(_, name)| name).collect()
+    walk.found.into_iter().map(|(_, _, name)| name).collect()
 }
 
 struct Walk<'a> {
@@ -44,7 +52,7 @@ struct Walk<'a> {
     template: &'a NameTemplate,
     path: &'a StreamPath,
     left: usize,
-    found: Vec<([u64; 3], String)>,
+    found: Vec<(SystemTime, [u64; 3], String)>,
 }
 
 impl Walk<'_> {
@@ -71,7 +79,8 @@ impl Walk<'_> {
         }
         let stem: PathBuf = Path::new(name).with_extension("");
         if let Some(order) = stem.to_str().and_then(|stem| self.template.order(self.path, stem)) {
-            self.found.push((order, name.to_string()));
+            let written = file.metadata().and_then(|metadata| metadata.modified());
+            self.found.push((written.unwrap_or(SystemTime::UNIX_EPOCH), order, name.to_string()));
         }
     }
 }

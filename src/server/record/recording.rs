@@ -288,7 +288,7 @@ impl<'a> Recording<'a> {
         let clock = Clock::new(first, begins_at);
         let path = output.disk().path().to_path_buf();
         log::info!("recording {} to {}", self.path, path.display());
-        self.recordings.set_current(self.path, Some(path));
+        self.recordings.set_current(self.path, Some(path.clone()));
         self.file = Some(Open {
             output,
             clock,
@@ -307,7 +307,8 @@ impl<'a> Recording<'a> {
             self.write(now, begins_at, tag.tag());
         }
         if let Some(count) = self.recordings.config.keep {
-            keep::remove_oldest(&self.recordings.root, &self.recordings.config.name, self.path, count);
+            let Recordings { root, config, .. } = self.recordings;
+            keep::remove_oldest(root, &config.name, self.path, count, &path);
         }
         self.file.is_some()
     }

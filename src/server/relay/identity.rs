@@ -1,11 +1,11 @@
-//! On whose behalf a stream is asked for: a server that plays for its own players says so in `flashVer`.
+//! On whose behalf a stream is asked for, and by which servers it has come: a relay says so in `flashVer`.
 //!
 //! ```text
 //! LNX 9,0,124,2 (weir 0.1.0; via 00f1e2d3c4b5a697 18293a4b5c6d7e8f)
 //! ```
 //!
 //! Each server adds the stream for which it asks, as a number that nobody else has, to those on whose behalf it is asked. One that finds
-//! the very stream among them is asked in a ring. Other servers do not pass the text on: a ring with one of those in it cannot be told.
+//! the very stream among them is asked in a ring; so is one that is sent what it sends on. Other servers do not pass the text on: a ring with one of those in it cannot be told.
 
 use crate::server::StreamPath;
 use alloc::{
@@ -63,9 +63,18 @@ impl FromStr for StreamId {
 }
 
 /// What a relay calls itself that asks on behalf of `via`.
-pub(in crate::server) fn flash_ver(via: impl IntoIterator<Item = StreamId>) -> String {
+pub(in crate::server) fn of_player(via: impl IntoIterator<Item = StreamId>) -> String {
+    format!("LNX 9,0,124,2 ({})", named(via))
+}
+
+/// What a relay calls itself that sends what has come by `via`.
+pub(in crate::server) fn of_publisher(via: impl IntoIterator<Item = StreamId>) -> String {
+    format!("FMLE/3.0 (compatible; {})", named(via))
+}
+
+fn named(via: impl IntoIterator<Item = StreamId>) -> String {
     let via: Vec<String> = via.into_iter().map(|id| id.to_string()).collect();
-    format!("LNX 9,0,124,2 (weir {}{VIA}{})", env!("CARGO_PKG_VERSION"), via.join(" "))
+    format!("weir {}{VIA}{}", env!("CARGO_PKG_VERSION"), via.join(" "))
 }
 
 /// Streams on whose behalf somebody asks who calls himself so; none for anybody else.
@@ -83,8 +92,8 @@ mod tests {
     #[test]
     fn what_one_server_says_another_reads() {
         let ids = vec![StreamId(1), StreamId(u64::MAX)];
-        assert_eq!(via(&flash_ver(ids.clone())), ids);
-        assert_eq!(via(&flash_ver([])), vec![]);
+        assert_eq!(via(&of_player(ids.clone())), ids);
+        assert_eq!(via(&of_publisher([])), vec![]);
     }
 
     #[test]
@@ -101,7 +110,7 @@ mod tests {
         for text in ["", "LNX 9,0,124,2", "x; via ", "x; via y", "x; via 123)", "x; via +00000000000000f)"] {
             assert_eq!(via(text), vec![], "{text}");
         }
-        let many = flash_ver((0..100).map(StreamId));
+        let many = of_publisher((0..100).map(StreamId));
         assert_eq!(via(&many).len(), MAX_STREAMS);
     }
 }

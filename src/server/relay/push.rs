@@ -12,7 +12,7 @@ use super::{
         stats::Throttle,
         tap::{Tap, Tapped},
     },
-    Push,
+    Push, identity,
 };
 use alloc::{format, string::String, sync::Arc};
 use core::time::Duration;
@@ -109,7 +109,9 @@ impl Job {
     fn send(&mut self, tap: &mut Tap, worked: &mut Duration) -> Left {
         let (path, url) = (tap.hub().path().clone(), &self.push.url);
         let interrupt = self.shared.jobs.interrupt();
-        let options = ClientOptions { interrupt, ..ClientOptions::default() };
+        let came_by = tap.hub().came_by().into_iter().chain([self.shared.id.stream(&path)]);
+        let flash_ver = identity::of_publisher(came_by);
+        let options = ClientOptions { interrupt, flash_ver, ..ClientOptions::default() };
         let mut publisher = match Publisher::open(url, &options) {
             Ok(publisher) => publisher,
             Err(error) => return Left::from(error),

@@ -67,8 +67,12 @@ impl LiveClock {
             correction: 0.0,
         });
         // Modulo 2^32, so that a small step back is a small negative number.
-        let step = f64::from(timestamp.wrapping_sub(anchor.last) as i32);
+        let mut step = f64::from(timestamp.wrapping_sub(anchor.last) as i32);
         anchor.last = timestamp;
+        if stamps == Stamps::Own && step < -MAX_REORDER {
+            // A file again from its start: time goes on.
+            step = 0.0;
+        }
         if stamps == Stamps::Own && step.abs() > MAX_STEP {
             // Another beginning, or a hole in a recording: its time is counted from here.
             *anchor = Anchor { came: now, first: timestamp, last: timestamp, position: 0.0, correction: 0.0 };
@@ -80,8 +84,16 @@ impl LiveClock {
         let ahead = anchor.position + anchor.correction - elapsed;
         if ahead > AHEAD && elapsed < AHEAD {
             self.is_file = true;
+        } else if ahead > RUSH && !self.is_file {
+            // It was late for once, and has more than a pipe can have kept: due from here on.
+            self.is_file = true;
+            anchor.came = MonoTime(anchor.came.0.saturating_sub(ahead as u64));
         } else if ahead < -AHEAD {
             self.is_file = false;
+        }
+        if stamps == Stamps::Own && !self.is_file && elapsed > WINDOW {
+            // What a device is ahead or late after a minute is its clock, or a pause.
+            *anchor = Anchor { came: now, first: timestamp, last: timestamp, position: 0.0, correction: 0.0 };
         }
         // What is ahead at the very start may be a file, whose timestamps stay as they are.
         if stamps == Stamps::Counted && !self.is_file && (ahead < 0.0 || elapsed >= AHEAD) {
@@ -108,6 +120,10 @@ impl LiveClock {
 
 /// Milliseconds.
 const AHEAD: f64 = 500.0;
+/// More than lies in a pipe of 64 KiB, of a stream of 100 kbit/s.
+const RUSH: f64 = 5000.0;
+const WINDOW: f64 = 60_000.0;
+const MAX_REORDER: f64 = 1000.0;
 const TAKE_BACK: f64 = 4000.0;
 const MAX_LAG: f64 = 3000.0;
 const MAX_STEP: f64 = crate::media::pace::MAX_STEP as f64;
@@ -199,5 +215,29 @@ mod tests {
         assert_eq!(clock.place(MonoTime(10), Timestamp(2000)).due, MonoTime(2000));
         assert_eq!(clock.place(MonoTime(4000), Timestamp(2040)).due, MonoTime(4000));
         assert_eq!(clock.place(MonoTime(4001), Timestamp(2080)).due, MonoTime(4001));
+    }
+
+    #[test]
+    fn a_file_that_was_late_once_is_held_to_its_timestamps_again() {
+        let mut clock = LiveClock::new(Stamps::Own);
+        let mut now = 0;
+        for number in 0..2000_u32 {
+            // The pipe stands still in the middle of the first second.
+            now += if number == 20 { 3000 } else { 0 };
+            now = now.max(clock.place(MonoTime(now), Timestamp(number * 40)).due.0);
+        }
+        let (media, most) = (2000 * 40, RUSH as u64 + 3000);
+        assert!(now + most >= media, "{media} ms of media in {now} ms");
+    }
+
+    #[test]
+    fn a_file_that_begins_again_and_again_is_held_to_its_timestamps() {
+        let mut clock = LiveClock::new(Stamps::Own);
+        let mut now = 0;
+        for number in 0..2000_u32 {
+            now = now.max(clock.place(MonoTime(now), Timestamp(number % 75 * 40)).due.0);
+        }
+        // A round of 75 frames loses the step to the next.
+        assert!(now >= 2000 * 40 * 70 / 75, "{now} ms");
     }
 }

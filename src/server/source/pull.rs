@@ -21,7 +21,7 @@ use std::time::Instant;
 
 /// Connects on behalf of whoever plays `hub`.
 pub(super) fn open(url: &RtmpUrl, shared: &Shared, hub: &HubHandle) -> Result<Box<dyn Feed>, String> {
-    let flash_ver = identity::flash_ver(hub.via().into_iter().chain([shared.id.stream(hub.path())]));
+    let flash_ver = identity::of_player(hub.via().into_iter().chain([shared.id.stream(hub.path())]));
     let interrupt = shared.jobs.interrupt();
     let options = ClientOptions { flash_ver, interrupt, ..ClientOptions::default() };
     let player = Player::open(url, &options).map_err(|error| shown(url, &error))?;
@@ -37,6 +37,8 @@ impl Feed for Pull {
     fn next(&mut self, now: MonoTime) -> Result<Fed, String> {
         match self.player.next(Instant::now() + LOOK) {
             Ok(Next::Tag(tag)) => Ok(Fed::Tag { tag, due: now }),
+            // A file of the far side does not begin anew on this connection.
+            Ok(Next::Ended) if self.player.is_recorded() => Ok(Fed::Over),
             Ok(Next::Ended) => Ok(Fed::Ended(Ending::Proper)),
             Ok(Next::TimedOut) => Ok(Fed::Nothing),
             Err(error) => Err(shown(&self.url, &error)),

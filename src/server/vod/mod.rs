@@ -31,9 +31,15 @@ use super::{
 };
 use crate::rtmp::{
     MessageStreamId,
-    session::{PlayStart, Wanted},
+    session::{PlayStart, RejectReason, RequestId, Wanted},
 };
-use alloc::{boxed::Box, format, string::String, sync::Arc, vec::Vec};
+use alloc::{
+    boxed::Box,
+    format,
+    string::{String, ToString},
+    sync::Arc,
+    vec::Vec,
+};
 use std::{
     io,
     path::Path,
@@ -129,8 +135,23 @@ impl Vod {
 }
 
 /// Gives a connection that waits for an answer about a file to a thread of its own. First of `actions` is what it waits for;
-/// behind it may be what it plays live and goes on with if the answer is no.
+/// behind it may be what it plays live and goes on with if the answer is no. Without a thread the answer is no, and the
+/// connection is given back.
 pub(super) fn adopt(
+    shared: &Arc<Shared>,
+    connection: Owned,
+    actions: Vec<Action>,
+) -> Result<(), (io::Error, Owned)> {
+    let requests: Vec<RequestId> = actions.iter().filter_map(Action::asked).collect();
+    give_away(shared, connection, actions).map_err(|(error, mut connection)| {
+        for request in requests {
+            connection.reject(request, RejectReason::Failed("The server plays too many files.".to_string()));
+        }
+        (error, connection)
+    })
+}
+
+fn give_away(
     shared: &Arc<Shared>,
     connection: Owned,
     actions: Vec<Action>,

@@ -305,7 +305,8 @@ impl FilePlayer {
             && position <= self.position.saturating_add(SLACK);
         if position == 0 || has_it || self.target.is_some() {
             // The client has what lies between.
-            let at = if position == 0 { self.position } else { position.min(self.position) };
+            let is_elsewhere = position == 0 || self.target.is_some();
+            let at = if is_elsewhere { self.position } else { position.min(self.position) };
             self.clock = Clock::at(now, at);
         } else {
             self.seek(now, position.min(self.duration().unwrap_or(u32::MAX)));

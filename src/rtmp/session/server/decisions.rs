@@ -117,7 +117,10 @@ impl Server {
 
     pub(in super::super) fn accept_later(&mut self, request: RequestId) -> Result<(), ApiMisuse> {
         let plays = |stream| self.plays(stream);
-        if !matches!(&self.pending, Some((_, Pending::Play { stream, .. })) if plays(*stream)) {
+        let Some((_, Pending::Play { stream, .. } | Pending::Play2 { stream, .. })) = &self.pending else {
+            return Err(ApiMisuse::NoSuchRequest);
+        };
+        if !plays(*stream) {
             return Err(ApiMisuse::NoSuchRequest);
         }
         self.take(request).map(drop)

@@ -211,6 +211,18 @@ fn a_seek_in_something_recorded_starts_anew_with_whole_headers() {
 }
 
 #[test]
+fn play2_may_wait_for_its_turn() {
+    let mut scenario = to_replaying();
+    let options = Object::from([("streamName", "next".into()), ("transition", "append".into())]);
+    scenario.call(STREAM, "play2", 0.0, vec![Value::Object(options)]);
+    let request = scenario.only_request();
+    assert_eq!(scenario.session.accept_later(request), Ok(()));
+    scenario.call(STREAM, "pause", 0.0, vec![Value::Boolean(true), Value::Number(0.0)]);
+    let request = scenario.only_request();
+    assert_eq!(scenario.session.accept(request), Ok(()), "what follows is heard");
+}
+
+#[test]
 fn a_playlist_is_told_entry_by_entry() {
     let mut scenario = to_replaying();
     scenario.replies();
