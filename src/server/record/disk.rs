@@ -15,7 +15,7 @@ use rustix::fs::{FlockOperation, flock};
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write},
-    os::unix::fs::FileExt,
+    os::unix::fs::{FileExt, MetadataExt},
     path::{Path, PathBuf},
 };
 
@@ -46,6 +46,8 @@ pub(super) struct Disk {
     len: u64,
     is_synced: bool,
     synced: MonoTime,
+    /// What was not written whole could not be cut off.
+    is_torn: bool,
 }
 
 impl Disk {
@@ -72,7 +74,7 @@ impl Disk {
         if let Some(folder) = path.parent() {
             File::open(folder).and_then(|folder| folder.sync_all())?;
         }
-        Ok(Disk { file, path, marker, len: 0, is_synced: true, synced: now })
+        Ok(Disk { file, path, marker, len: 0, is_synced: true, synced: now, is_torn: false })
     }
 
     /// Goes on with a file of `len` sound bytes.
@@ -87,7 +89,7 @@ impl Disk {
             Ok(file) => file,
             Err(error) => return marker.give_up(error),
         };
-        Ok(Disk { file, path, marker, len, is_synced: false, synced: now })
+        Ok(Disk { file, path, marker, len, is_synced: false, synced: now, is_torn: false })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -129,7 +131,7 @@ impl Disk {
             }
             Err(error) => {
                 // If that fails as well, it is for the next start to repair.
-                let _ = self.file.set_len(self.len);
+                self.is_torn = self.file.set_len(self.len).is_err();
                 Err(error)
             }
         }
@@ -149,6 +151,9 @@ impl Disk {
     /// # Errors
     /// The system's.
     pub(super) fn sync(&mut self, now: MonoTime) -> io::Result<()> {
+        if self.file.metadata()?.nlink() == 0 {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "the file was removed"));
+        }
         self.synced = now;
         self.is_synced = true;
         self.file.sync_data()
@@ -177,7 +182,9 @@ impl Disk {
         if self.len == 0 {
             let _ = fs::remove_file(&self.path);
         }
-        self.marker.remove();
+        if !self.is_torn {
+            self.marker.remove();
+        }
     }
 }
 
@@ -261,4 +268,25 @@ fn make_folders(root: &Path, name: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_somebody_removes_is_missed_within_a_second() {
+        let root = std::env::temp_dir().join(format!("weir-disk-test-{}", std::process::id()));
+        fs::create_dir_all(&root).unwrap();
+        let mut disk = Disk::create(MonoTime(0), &root, "a.flv", Create::New).unwrap();
+        disk.append(b"one").unwrap();
+        disk.sync_if_due(MonoTime(1000)).unwrap();
+        fs::remove_file(root.join("a.flv")).unwrap();
+        disk.append(b"two").unwrap();
+        let gone = disk.sync_if_due(MonoTime(2000)).unwrap_err();
+        assert_eq!(gone.kind(), io::ErrorKind::NotFound);
+        disk.done();
+        assert!(Marker::abandoned(&root).is_empty());
+        fs::remove_dir_all(root).unwrap();
+    }
 }
