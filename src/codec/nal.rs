@@ -1,5 +1,7 @@
-//! NAL units inside of records and samples: with a length before each, instead of a start code (ISO 14496-15).
+//! What H.264 and H.265 have in common: NAL units inside of records and samples, with a length before each instead of a start
+//! code (ISO 14496-15), and the beginning of VUI parameters.
 
+use super::bits::BitReader;
 use alloc::vec::Vec;
 use core::iter::FusedIterator;
 
@@ -40,6 +42,31 @@ pub(super) fn append_set(record: &mut Vec<u8>, nal: &[u8]) -> Option<()> {
     record.extend_from_slice(nal);
     Some(())
 }
+
+/// Passes over what VUI parameters of both codecs begin with: shape of the pixels, overscan, colours, place of the chroma
+/// samples (H.264, E.1.1; H.265, E.2.1).
+pub(super) fn skip_picture_description(bits: &mut BitReader<'_>) -> Option<()> {
+    if bits.flag()? && bits.u8()? == EXTENDED_SAR {
+        bits.skip(32)?;
+    }
+    if bits.flag()? {
+        bits.skip(1)?;
+    }
+    if bits.flag()? {
+        bits.skip(4)?;
+        if bits.flag()? {
+            bits.skip(24)?;
+        }
+    }
+    if bits.flag()? {
+        bits.ue()?;
+        bits.ue()?;
+    }
+    Some(())
+}
+
+/// `aspect_ratio_idc`: width and height of a pixel follow.
+const EXTENDED_SAR: u8 = 255;
 
 #[cfg(test)]
 mod tests {

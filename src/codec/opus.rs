@@ -3,6 +3,7 @@
 //! Not here: Opus packets. Total: broken bytes give `None`.
 
 use alloc::vec::Vec;
+use byteorder::{BigEndian, ByteOrder, LittleEndian};
 
 /// Fields of both forms, but the byte order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,41 +25,25 @@ pub struct OpusConfig<'a> {
 impl<'a> OpusConfig<'a> {
     /// Parses an `OpusHead`.
     pub fn parse_head(head: &'a [u8]) -> Option<OpusConfig<'a>> {
-        let fields = head.strip_prefix(MAGIC)?;
         // Minor versions are compatible.
-        let (version, fields) = fields.split_first()?;
-        let (fields, mapping) = fields.split_at_checked(FIELDS_LEN).filter(|_| version & 0xf0 == 0)?;
-        let &[channels, skip_0, skip_1, rate_0, rate_1, rate_2, rate_3, gain_0, gain_1, mapping_family] =
-            fields
-        else {
-            return None;
-        };
-        let config = OpusConfig {
-            channels,
-            pre_skip: u16::from_le_bytes([skip_0, skip_1]),
-            input_rate: u32::from_le_bytes([rate_0, rate_1, rate_2, rate_3]),
-            gain: i16::from_le_bytes([gain_0, gain_1]),
-            mapping_family,
-            mapping,
-        };
-        config.checked()
+        let (version, fields) = head.strip_prefix(MAGIC)?.split_first()?;
+        OpusConfig::parse::<LittleEndian>(fields).filter(|_| version & 0xf0 == 0)
     }
 
     /// Parses the contents of a `dOps` box.
     pub fn parse_box(dops: &'a [u8]) -> Option<OpusConfig<'a>> {
         let (version, fields) = dops.split_first()?;
-        let (fields, mapping) = fields.split_at_checked(FIELDS_LEN).filter(|_| *version == 0)?;
-        let &[channels, skip_0, skip_1, rate_0, rate_1, rate_2, rate_3, gain_0, gain_1, mapping_family] =
-            fields
-        else {
-            return None;
-        };
+        OpusConfig::parse::<BigEndian>(fields).filter(|_| *version == 0)
+    }
+
+    fn parse<Order: ByteOrder>(fields: &'a [u8]) -> Option<OpusConfig<'a>> {
+        let (fields, mapping) = fields.split_at_checked(FIELDS_LEN)?;
         let config = OpusConfig {
-            channels,
-            pre_skip: u16::from_be_bytes([skip_0, skip_1]),
-            input_rate: u32::from_be_bytes([rate_0, rate_1, rate_2, rate_3]),
-            gain: i16::from_be_bytes([gain_0, gain_1]),
-            mapping_family,
+            channels: fields[0],
+            pre_skip: Order::read_u16(&fields[1..]),
+            input_rate: Order::read_u32(&fields[3..]),
+            gain: Order::read_i16(&fields[7..]),
+            mapping_family: fields[9],
             mapping,
         };
         config.checked()

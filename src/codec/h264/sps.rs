@@ -1,6 +1,6 @@
 //! H.264 sequence parameter sets (7.3.2.1.1, E.1.1), up to what reordering and timing need.
 
-use crate::codec::bits::BitReader;
+use crate::codec::{bits::BitReader, nal};
 use alloc::vec::Vec;
 
 /// A sequence parameter set.
@@ -138,7 +138,7 @@ impl Sps {
     }
 
     fn read_vui(&mut self, bits: &mut BitReader<'_>) -> Option<()> {
-        skip_to_timing(bits)?;
+        nal::skip_picture_description(bits)?;
         if bits.flag()? {
             let (tick, scale) = (bits.bits(32)?, bits.bits(32)?);
             bits.skip(1)?;
@@ -168,27 +168,6 @@ impl Sps {
         }
         Some(())
     }
-}
-
-/// The VUI up to `timing_info_present_flag`.
-fn skip_to_timing(bits: &mut BitReader<'_>) -> Option<()> {
-    if bits.flag()? && bits.u8()? == EXTENDED_SAR {
-        bits.skip(32)?;
-    }
-    if bits.flag()? {
-        bits.skip(1)?;
-    }
-    if bits.flag()? {
-        bits.skip(4)?;
-        if bits.flag()? {
-            bits.skip(24)?;
-        }
-    }
-    if bits.flag()? {
-        bits.ue()?;
-        bits.ue()?;
-    }
-    Some(())
 }
 
 fn skip_hrd(bits: &mut BitReader<'_>) -> Option<()> {
@@ -243,4 +222,3 @@ pub(super) const fn is_high(profile: u8) -> bool {
 /// Blocks of 16 pixels in a row or column: 65536 pixels, four times the most of the highest level.
 const MAX_BLOCKS: u32 = 4096;
 const BASELINE: u8 = 66;
-const EXTENDED_SAR: u8 = 255;

@@ -1,6 +1,6 @@
 //! H.265 sequence parameter sets (7.3.2.2, 7.3.3, E.2.1), up to the timing in the VUI.
 
-use crate::codec::bits::BitReader;
+use crate::codec::{bits::BitReader, nal};
 
 /// A sequence parameter set.
 #[derive(Clone, Debug, PartialEq)]
@@ -133,22 +133,7 @@ fn read_frame_rate(bits: &mut BitReader<'_>, order_bits: u8) -> Option<f64> {
     if !bits.flag()? {
         return None;
     }
-    if bits.flag()? && bits.u8()? == EXTENDED_SAR {
-        bits.skip(32)?;
-    }
-    if bits.flag()? {
-        bits.skip(1)?;
-    }
-    if bits.flag()? {
-        bits.skip(4)?;
-        if bits.flag()? {
-            bits.skip(24)?;
-        }
-    }
-    if bits.flag()? {
-        bits.ue()?;
-        bits.ue()?;
-    }
+    nal::skip_picture_description(bits)?;
     bits.skip(3)?;
     if bits.flag()? {
         for _ in 0..4 {
@@ -212,4 +197,3 @@ fn cropped(size: u32, unit: u32, before: u32, after: u32) -> Option<u32> {
 
 /// Pixels in a row or column: the most that any box or header has room for.
 const MAX_SIZE: u32 = 0xffff;
-const EXTENDED_SAR: u8 = 255;
