@@ -249,3 +249,23 @@ fn a_stream_that_is_pushed_back_to_where_it_came_from_is_refused_there() {
     publisher.send(out, &stream(5000));
     assert_eq!(media(&player.tags_up_to(is_last(5000))), media(&stream(5000)));
 }
+
+/// A file of the origin ends for good on the connection that fetched it: whoever asks again gets it again.
+#[test]
+fn a_file_of_the_origin_plays_through_an_edge_more_than_once() {
+    let folder = std::env::temp_dir().join(format!("weir-edge-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let mut film = weir::flv::writer::header(true, true).to_vec();
+    stream(0).iter().for_each(|tag| weir::flv::writer::write_tag(&mut film, tag).unwrap());
+    std::fs::write(folder.join("film.flv"), film).unwrap();
+    let (_origin, origin) = start(Config { media: Some(folder.clone()), ..config() });
+    let (_edge, address) = edge(origin);
+    for round in 0..2 {
+        let mut player = Client::connect(address, "vod");
+        let out = player.create_stream();
+        player.play(out, "film");
+        assert_eq!(media(&player.tags_up_to(is_last(0))).len(), media(&stream(0)).len(), "{round}");
+        player.notice(StreamNotice::Eof);
+    }
+    let _ = std::fs::remove_dir_all(folder);
+}

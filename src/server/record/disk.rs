@@ -289,4 +289,25 @@ mod tests {
         assert!(Marker::abandoned(&root).is_empty());
         fs::remove_dir_all(root).unwrap();
     }
+
+    /// Whoever kills the program in the middle of a fragment leaves what has no head yet.
+    #[test]
+    fn a_box_has_no_head_before_all_else_is_there() {
+        let root = std::env::temp_dir().join(format!("weir-disk-boxes-{}", std::process::id()));
+        fs::create_dir_all(&root).unwrap();
+        let mut disk = Disk::create(MonoTime(0), &root, "a.mp4", Create::New).unwrap();
+        let path = root.join("a.mp4");
+        disk.append_boxes(b"\0\0\0\x10ftypisomiso6").unwrap();
+        let (first, second) = (b"\0\0\0\x0cmoofbody", b"\0\0\0\x09mdatx");
+        disk.append_boxes(&[&first[..], second].concat()).unwrap();
+        let whole = [&b"\0\0\0\x10ftypisomiso6"[..], first, second].concat();
+        assert_eq!(fs::read(&path).unwrap(), whole);
+        // A disk that refuses the rest leaves the file as it was.
+        disk.file = File::open(&path).unwrap();
+        assert!(disk.append_boxes(first).is_err());
+        assert_eq!((fs::read(&path).unwrap(), disk.len()), (whole.clone(), whole.len() as u64));
+        disk.done();
+        assert_eq!(Marker::abandoned(&root).len(), 1, "what could not be cut off is left for the next start");
+        fs::remove_dir_all(root).unwrap();
+    }
 }
