@@ -51,6 +51,16 @@ impl TagRole {
     pub const fn is_frame(self) -> bool {
         matches!(self, TagRole::Keyframe | TagRole::Frame)
     }
+
+    /// Replaces something that who begins here needs first: see [`super::Configuration`].
+    pub const fn is_configuration(self) -> bool {
+        matches!(self, TagRole::Metadata) || self.is_track_configuration()
+    }
+
+    /// The same of some tracks, unlike metadata, which is of the stream.
+    pub const fn is_track_configuration(self) -> bool {
+        matches!(self, TagRole::SequenceHeader | TagRole::VideoMetadata | TagRole::MultichannelConfig)
+    }
 }
 
 /// What [`super::Tag::classify`] finds.

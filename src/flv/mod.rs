@@ -1,12 +1,14 @@
 //! FLV: the tag, which is what the whole server passes around, and the FLV file format around it.
 //!
 //! RTMP audio, video and data messages are FLV tag bodies, so [`Tag`] serves both. [`class`] says what a tag is
-//! for, [`body`] builds one, [`data`] looks into data messages; [`reader`] and [`writer`] turn files and HTTP streams into tags and back,
+//! for, [`body`] builds one, [`configuration`] knows
+//! which of them a decoder needs first, [`data`] looks into data messages; [`reader`] and [`writer`] turn files and HTTP streams into tags and back,
 //! [`timeline`] keeps time going where one source follows another.
 
 pub mod body;
 pub mod class;
 pub mod codec;
+pub mod configuration;
 pub mod data;
 #[cfg(any(test, feature = "fuzzing"))]
 mod fuzz;
@@ -18,6 +20,7 @@ pub mod writer;
 
 pub use class::{TagClass, TagRole, Track, Tracks};
 pub use codec::Codec;
+pub use configuration::{Change, Configuration};
 #[cfg(any(test, feature = "fuzzing"))]
 pub use fuzz::fuzz;
 pub use reader::{Item, ReadError, ReadErrorKind, Reader, ReaderLimits};

@@ -10,7 +10,7 @@
 
 use super::{MediaError, MediaReader, metadata};
 use crate::{
-    flv::{Tag, TagKind, TagRole},
+    flv::{Change, Configuration, Tag, TagKind, TagRole},
     rtmp::Timestamp,
 };
 use alloc::collections::VecDeque;
@@ -27,8 +27,8 @@ pub struct Schedule<R> {
     shift: u32,
     /// What goes before the next tag of the reader.
     ahead: VecDeque<Tag>,
-    /// The last sequence header of each kind that went out.
-    in_force: [Option<Tag>; 2],
+    /// What went out and still holds.
+    in_force: Configuration,
     /// Milliseconds from the first tag to the last, by timestamps and without jumps.
     position: i64,
     last: Option<Timestamp>,
@@ -58,7 +58,7 @@ impl<R: MediaReader> Schedule<R> {
             round: Round::default(),
             shift: 0,
             ahead,
-            in_force: [None, None],
+            in_force: Configuration::default(),
             position: 0,
             last: None,
             skip_to: None,
@@ -100,7 +100,7 @@ impl<R: MediaReader> Schedule<R> {
         let entry = self.round.entry.unwrap_or_default();
         self.reader.seek(entry)?;
         self.skip_to = self.round.entry;
-        self.in_force = [None, None];
+        self.in_force = Configuration::default();
         self.ahead = beginning(&self.reader);
         Ok(())
     }
@@ -124,13 +124,7 @@ impl<R: MediaReader> Schedule<R> {
     fn is_of_use(&mut self, tag: &Tag) -> bool {
         let role = tag.classify().role;
         match (role, index(tag.kind)) {
-            (TagRole::SequenceHeader, Some(index)) => {
-                let is_new = self.in_force[index].as_ref().is_none_or(|old| old.body != tag.body);
-                if is_new {
-                    self.in_force[index] = Some(tag.clone());
-                }
-                is_new
-            }
+            _ if role.is_configuration() => self.in_force.update(tag) != Change::Repeated,
             (TagRole::EndOfSequence, _) => self.left == Some(0),
             (TagRole::Keyframe | TagRole::Frame, Some(index)) => {
                 if self.skip_to.is_some_and(|entry| entry.is_after(tag.timestamp)) {
@@ -337,6 +331,9 @@ mod tests {
         assert_eq!(count(&all(clip(vec![header(1)], changing), 3)), 6);
         // A reader that gives its headers as tags.
         assert_eq!(count(&all(clip(vec![], vec![header(1), video(0), video(40)]), 3)), 1);
+        // One for each of two tracks.
+        let second = tag(TagKind::Video, 0, &[0x96, 0x00, b'h', b'v', b'c', b'1', 1, 1]);
+        assert_eq!(count(&all(clip(vec![header(1), second], vec![video(0), video(40)]), 3)), 2);
     }
 
     #[test]

@@ -1,14 +1,13 @@
 //! What a late joiner gets before live tags: configuration ([`Headers`]) and the current group of pictures ([`Gop`]).
 //!
-//! Bounds: configuration of at most [`MAX_HEADERS`] tags and [`MAX_HEADER_BYTES`]; a GOP of at most the bytes given
-//! and [`MAX_GOP_TIME`]. A GOP that passes its bounds is dropped whole, because part of one shows nothing; the next
+//! Bounds: those of [`Configuration`]; a GOP of at most the bytes given and [`MAX_GOP_TIME`]. A GOP that passes its bounds is dropped whole, because part of one shows nothing; the next
 //! keyframe starts over. A stream without keyframes (audio only) never starts one. Tags are shared with the live players,
 //! whose chunks are pieces of their own (`room`); the first late joiner has its tags chunked one by one, and the others
 //! share those up to the next keyframe.
 
 use super::shared_tag::SharedTag;
 use crate::{
-    flv::{TagKind, TagRole},
+    flv::{Configuration, TagRole},
     rtmp::Timestamp,
 };
 use alloc::{sync::Arc, vec::Vec};
@@ -16,101 +15,9 @@ use core::time::Duration;
 
 /// Longest GOP that is kept: an encoder that sends one keyframe at its start must not fill the memory.
 pub const MAX_GOP_TIME: Duration = Duration::from_secs(30);
-/// Configuration tags of one stream: two kinds of media with some tracks each, and metadata. Real streams use 3 to 8.
-pub const MAX_HEADERS: usize = 64;
-/// Bytes of all configuration tags of one stream. Real ones hold less than 1 KiB, a keyframe index in `onMetaData`
-/// some hundred.
-pub const MAX_HEADER_BYTES: usize = 2 << 20;
-/// The newest metadata, sequence headers and the like of one stream, in the order a player needs them.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Headers(Vec<Header>);
 
-#[derive(Clone, Debug)]
-struct Header {
-    tracks: Tracks,
-    tag: Arc<SharedTag>,
-}
-
-/// What [`Headers::update`] found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Update {
-    /// Not configuration, or the same again, or the first of its kind.
-    Compatible,
-    /// A sequence header that differs from the one before: what was cached cannot be decoded with it.
-    NewSequence,
-}
-
-impl Headers {
-    /// Keeps `tag` if it is configuration; it replaces the last of the same kind and tracks.
-    pub(super) fn update(&mut self, tag: &Arc<SharedTag>) -> Update {
-        if tag.role() == TagRole::ClearMetadata {
-            self.0.retain(|old| old.tag.role() != TagRole::Metadata);
-            return Update::Compatible;
-        }
-        if !tag.is_configuration() {
-            return Update::Compatible;
-        }
-        let new = Header { tracks: Tracks::of(tag), tag: tag.clone() };
-        let mut update = Update::Compatible;
-        self.0.retain(|old| {
-            let is_replaced = rank(&old.tag) == rank(tag) && old.tracks.are_within(&new.tracks);
-            if is_replaced && tag.role() == TagRole::SequenceHeader && old.tag.tag().body != tag.tag().body {
-                update = Update::NewSequence;
-            }
-            !is_replaced
-        });
-        let bytes: usize = self.0.iter().map(|old| old.tag.tag().body.len()).sum();
-        if self.0.len() < MAX_HEADERS && bytes + tag.tag().body.len() <= MAX_HEADER_BYTES {
-            let behind = self.0.partition_point(|old| rank(&old.tag) <= rank(tag));
-            self.0.insert(behind, new);
-        }
-        update
-    }
-
-    /// Metadata first, then video, then audio.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<SharedTag>> {
-        self.0.iter().map(|header| &header.tag)
-    }
-
-    /// The same with every timestamp moved to `timestamp`, that of the first frame behind them: older ones would
-    /// let the player's clock start hours early.
-    pub(super) fn at(&self, timestamp: Timestamp) -> Headers {
-        let restamp = |old: &Header| match old.tag.tag().timestamp == timestamp {
-            true => old.clone(),
-            false => Header { tracks: old.tracks, tag: Arc::new(old.tag.at(timestamp)) },
-        };
-        Headers(self.0.iter().map(restamp).collect())
-    }
-}
-
-/// Order in front of a player; equal for tags that can replace each other.
-fn rank(tag: &SharedTag) -> u8 {
-    match (tag.role(), tag.tag().kind) {
-        (TagRole::Metadata, _) => 0,
-        (TagRole::SequenceHeader, TagKind::Video) => 1,
-        (TagRole::VideoMetadata, _) => 2,
-        (TagRole::SequenceHeader, _) => 3,
-        _ => 4,
-    }
-}
-
-/// A set of track ids.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Tracks([u64; 4]);
-
-impl Tracks {
-    fn of(tag: &SharedTag) -> Tracks {
-        let mut set = Tracks::default();
-        for track in tag.tag().classify().tracks() {
-            set.0[usize::from(track.id / 64)] |= 1 << (track.id % 64);
-        }
-        set
-    }
-
-    fn are_within(&self, other: &Tracks) -> bool {
-        self.0.iter().zip(other.0).all(|(own, other)| own & !other == 0)
-    }
-}
+/// The newest configuration of one stream, as tags that all threads share.
+pub(super) type Headers = Configuration<Arc<SharedTag>>;
 
 /// Everything since the last keyframe.
 #[derive(Debug)]
@@ -165,54 +72,8 @@ impl Gop {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::testing::{
-        audio, audio_header, data, keyframe, metadata, shared, video, video_header,
-    };
+    use crate::server::testing::{audio, data, keyframe, shared, video};
     use alloc::vec;
-
-    fn roles(headers: &Headers) -> Vec<(TagKind, TagRole)> {
-        headers.iter().map(|tag| (tag.tag().kind, tag.role())).collect()
-    }
-
-    #[test]
-    fn headers_stand_in_the_order_players_need_however_they_came() {
-        let mut headers = Headers::default();
-        for tag in [audio_header(0), video_header(0, 1), metadata(0, 1)] {
-            assert_eq!(headers.update(&shared(tag)), Update::Compatible);
-        }
-        let expected = vec![
-            (TagKind::Data, TagRole::Metadata),
-            (TagKind::Video, TagRole::SequenceHeader),
-            (TagKind::Audio, TagRole::SequenceHeader),
-        ];
-        assert_eq!(roles(&headers), expected);
-    }
-
-    #[test]
-    fn a_repeated_header_is_compatible_and_a_changed_one_is_not() {
-        let mut headers = Headers::default();
-        headers.update(&shared(video_header(0, 1)));
-        assert_eq!(headers.update(&shared(video_header(900, 1))), Update::Compatible);
-        assert_eq!(headers.update(&shared(video_header(901, 2))), Update::NewSequence);
-        assert_eq!(headers.update(&shared(metadata(902, 7))), Update::Compatible);
-        assert_eq!(roles(&headers).len(), 2);
-    }
-
-    #[test]
-    fn headers_are_bounded() {
-        let mut headers = Headers::default();
-        // OneTrack HEVC sequence headers of 256 tracks.
-        for track in 0..=255 {
-            let body = vec![0x96, 0x00, b'h', b'v', b'c', b'1', track, 1];
-            headers.update(&shared(video(0, body)));
-        }
-        assert_eq!(headers.iter().count(), MAX_HEADERS);
-        let mut headers = Headers::default();
-        let mut big = video_header(0, 1);
-        big.body = [&big.body[..], &vec![0; MAX_HEADER_BYTES]].concat().into();
-        headers.update(&shared(big));
-        assert_eq!(headers.iter().count(), 0);
-    }
 
     #[test]
     fn a_gop_starts_with_a_keyframe_and_ends_with_the_next() {

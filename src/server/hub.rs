@@ -9,14 +9,14 @@
 //! step, so no tag is lost or doubled.
 
 use super::{
-    cache::{Gop, Headers, MAX_GOP_TIME, Update},
+    cache::{Gop, Headers, MAX_GOP_TIME},
     path::StreamPath,
     port::{Feed, FeedPort, Mailbox, Slot, Standing, Step},
     relay::StreamId,
     shared_tag::SharedTag,
 };
 use crate::{
-    flv::{Tag, TagKind, TagRole, Timeline},
+    flv::{Change, Tag, TagKind, TagRole, Timeline},
     rtmp::{MonoTime, Timestamp},
 };
 use alloc::{sync::Arc, vec::Vec};
@@ -246,7 +246,7 @@ impl Hub {
                 state.last_keyframe = Some(now);
             }
         }
-        if state.headers.update(&tag) == Update::NewSequence {
+        if state.headers.update(&tag) == Change::NewSequence {
             state.gop.clear();
         }
         if tag.role() != TagRole::ClearMetadata {

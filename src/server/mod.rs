@@ -67,7 +67,7 @@ mod tap;
 mod testing;
 mod vod;
 
-pub use cache::{MAX_GOP_TIME, MAX_HEADER_BYTES, MAX_HEADERS};
+pub use cache::MAX_GOP_TIME;
 pub use demo::DEMO_PATH;
 pub use files::raise_file_limit;
 pub use hub::{SILENT_AFTER, Takeover};

@@ -3,9 +3,10 @@
 
 use super::SEND_CHUNK_SIZE;
 use crate::{
-    flv::{Tag, TagKind, TagRole, Timeline},
+    flv::{Tag, TagKind, TagRole, Timeline, configuration::Held},
     rtmp::{MessageStreamId, Timestamp, chunk::EncodedTags},
 };
+use alloc::sync::Arc;
 use std::sync::OnceLock;
 
 /// A tag and what every player of it needs.
@@ -56,13 +57,7 @@ impl SharedTag {
 
     /// Replaces something that late joiners get first.
     pub(super) fn is_configuration(&self) -> bool {
-        matches!(
-            self.role,
-            TagRole::Metadata
-                | TagRole::SequenceHeader
-                | TagRole::VideoMetadata
-                | TagRole::MultichannelConfig
-        )
+        self.role.is_configuration()
     }
 
     /// The tag at its place in the outgoing time.
@@ -76,6 +71,20 @@ impl SharedTag {
     pub(super) fn at(&self, timestamp: Timestamp) -> SharedTag {
         let tag = Tag { timestamp, ..self.tag.clone() };
         SharedTag { tag, role: self.role, rtmp: OnceLock::new() }
+    }
+}
+
+impl Held for Arc<SharedTag> {
+    fn tag(&self) -> &Tag {
+        &self.tag
+    }
+
+    fn role(&self) -> TagRole {
+        self.role
+    }
+
+    fn at(&self, timestamp: Timestamp) -> Arc<SharedTag> {
+        Arc::new(SharedTag::at(self, timestamp))
     }
 }
 

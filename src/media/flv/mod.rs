@@ -7,10 +7,10 @@
 //! looked through tag by tag (`scan`): a small one when it is opened, a large one when somebody seeks, and never further than
 //! that seek needs.
 //!
-//! Bounds: those of `index`, `headers`, `stream` and [`metadata`].
+//! Bounds: those of `index`, `changes`, `stream`, [`Configuration`] and [`metadata`].
 //! Limit: where a file lists its keyframes, a change of configuration is known to a seek only if it was played before.
 
-mod headers;
+mod changes;
 mod index;
 mod scan;
 mod stream;
@@ -20,11 +20,11 @@ mod tests;
 use super::{AudioInfo, Keyframe, MediaError, MediaInfo, MediaReader, ReadAt, VideoInfo, metadata};
 use crate::{
     amf::Object,
-    flv::{Codec, Tag, TagKind, TagRole},
+    flv::{Change, Codec, Configuration, Tag, TagKind, TagRole, configuration::Held},
     rtmp::{Payload, Timestamp},
 };
 use alloc::{vec, vec::Vec};
-use headers::{Changes, Headers};
+use changes::Changes;
 use index::Index;
 use scan::{Head, Scan};
 use stream::{Found, Stream};
@@ -52,7 +52,7 @@ pub struct FlvReader<R> {
     changes: Changes,
     stream: Stream,
     /// What holds at the current position.
-    headers: Headers,
+    headers: Configuration,
     /// Of the next frame after opening and seeking, then of the last one.
     position: Timestamp,
     /// Newest time of audio and of video.
@@ -108,7 +108,7 @@ impl<R: ReadAt> FlvReader<R> {
             index: index.unwrap_or_default(),
             changes,
             stream: Stream::from_start(),
-            headers: Headers::default(),
+            headers: Configuration::default(),
             position: Timestamp(0),
             newest: [0; 2],
             file,
@@ -135,7 +135,7 @@ impl<R: ReadAt> FlvReader<R> {
         let mut newest = time;
         let mut scan = Scan::new(&self.file, from)?;
         while let Some(head) = scan.next()? {
-            if headers::is_header(head.kind, head.role) && head.offset >= self.index.known_to() {
+            if head.role.is_track_configuration() && head.offset >= self.index.known_to() {
                 if let Some(tag) = whole(&self.file, &head)? {
                     self.changes.learn(head.offset, &tag);
                 }
@@ -171,7 +171,7 @@ impl<R: ReadAt> FlvReader<R> {
         if role == TagRole::Metadata && is_first_metadata() {
             return None;
         }
-        if headers::is_header(tag.kind, role) && !self.headers.update(&tag) {
+        if role.is_track_configuration() && self.headers.update(&tag) == Change::Repeated {
             return None;
         }
         let time = tag.timestamp.0.saturating_sub(self.start);
@@ -196,8 +196,7 @@ impl<R: ReadAt> MediaReader for FlvReader<R> {
     }
 
     fn headers(&self) -> Vec<Tag> {
-        let at_position = |tag: &Tag| Tag { timestamp: self.position, ..tag.clone() };
-        self.headers.iter().map(at_position).collect()
+        self.headers.iter().map(|tag| tag.at(self.position)).collect()
     }
 
     fn next(&mut self) -> Result<Option<Tag>, MediaError> {
@@ -208,7 +207,7 @@ impl<R: ReadAt> MediaReader for FlvReader<R> {
                     return Err(MediaError::Malformed { what: "something that is no FLV tag", offset });
                 }
                 Some(Found::Tag(offset, tag)) => {
-                    if headers::is_header(tag.kind, tag.classify().role) {
+                    if tag.classify().role.is_track_configuration() {
                         self.changes.learn(offset, &tag);
                     }
                     if let Some(tag) = self.pass(tag) {
@@ -273,7 +272,7 @@ impl Probe {
                     probe.first_frame = offset;
                 }
                 // Later ones are changes.
-                role if headers::is_header(tag.kind, role) && track.is_none() => {
+                role if role.is_track_configuration() && track.is_none() => {
                     probe.headers.push((offset, tag));
                 }
                 _ => {}

@@ -3,6 +3,9 @@
 //! The header comes first and names every track, but configuration comes with the stream. So frames wait until video and
 //! audio are both known, [`MAX_WAIT`] or [`MAX_WAITING_BYTES`] at most; a track that nothing was heard of by then is not in
 //! the file, nor is one in a codec without an entry in MP4. Configuration that changes needs another file.
+//!
+//! Not [`crate::flv::Configuration`], which keeps tags: a header has an entry for each track, with the record alone, for MP3 as
+//! well, which is known by its frames; and nothing is asked any more once it is written.
 
 use super::{Index, Sample, Track, Writer};
 use crate::{

@@ -17,11 +17,11 @@ use super::{
     mp4::Mp4File,
 };
 use crate::{
-    flv::{Tag, TagKind, TagRole},
+    flv::{Change, Tag, TagKind, TagRole},
     rtmp::{MonoTime, Timestamp, session::Notice},
     server::{
         Shared, StreamPath,
-        cache::{Headers, MAX_GOP_TIME, Update},
+        cache::{Headers, MAX_GOP_TIME},
         hub::MAX_KEYFRAME_WAIT,
         shared_tag::SharedTag,
         stats::Throttle,
@@ -188,16 +188,14 @@ impl<'a> Recording<'a> {
 
     fn configure(&mut self, now: MonoTime, tag: &Arc<SharedTag>) {
         self.has_video |= tag.tag().kind == TagKind::Video;
-        let is_same =
-            |old: &Arc<SharedTag>| old.tag().kind == tag.tag().kind && old.tag().body == tag.tag().body;
-        if self.headers.iter().any(is_same) {
+        let change = self.headers.update(tag);
+        if change == Change::Repeated {
             return;
         }
-        let update = self.headers.update(tag);
         let Some(open) = &mut self.file else { return };
         let is_header = tag.role() == TagRole::SequenceHeader;
         // A track that comes late fits into FLV, and not into an MP4 whose header is written.
-        if update == Update::NewSequence || is_header && !open.output.takes_tracks() {
+        if change == Change::NewSequence || is_header && !open.output.takes_tracks() {
             open.is_stale[track(tag.tag())] = true;
             return;
         }
