@@ -1,15 +1,13 @@
 //! What the NAL units of a raw H.264 stream are: pictures with their order, parameter sets gathered into records.
 
 use super::{
-    MAX_RECORD_LEN,
-    sets::{Sets, Stored},
+    sets::{Record, Sets},
     video::{Picture, Syntax, Unit},
 };
 use crate::{
     codec::h264::{self, OrderCounter, Pps, SliceHeader, Sps},
     flv::Codec,
 };
-use alloc::vec::Vec;
 use core::mem;
 
 #[derive(Debug, Default)]
@@ -23,11 +21,7 @@ pub(super) struct H264 {
     /// Before the next picture, the stream says that decoding may begin with it.
     is_recovery_point: bool,
     start: Start,
-    /// Some set is another than when the last record was built.
-    has_new_sets: bool,
-    /// Sequence parameter set of the last picture.
-    active: Option<u8>,
-    record: Vec<u8>,
+    record: Record,
 }
 
 #[derive(Debug, Default)]
@@ -67,11 +61,11 @@ impl Syntax for H264 {
             }
             h264::SPS => {
                 let stored = self.sps.store(nal, |nal| Sps::parse(nal).map(|sps| (sps.id, sps)));
-                self.note(stored)
+                self.record.note(stored)
             }
             h264::PPS => {
                 let stored = self.pps.store(nal, |nal| Pps::parse(nal).map(|pps| (pps.id, pps)));
-                self.note(stored)
+                self.record.note(stored)
             }
             14..=18 => Unit::Leading,
             // Data partitions, auxiliary pictures, other layers.
@@ -82,11 +76,6 @@ impl Syntax for H264 {
 }
 
 impl H264 {
-    fn note(&mut self, stored: Stored) -> Unit {
-        self.has_new_sets |= stored == Stored::New;
-        if stored == Stored::Broken { Unit::Broken } else { Unit::Removed }
-    }
-
     fn slice(&self, nal: &[u8]) -> Option<(SliceHeader, &Sps)> {
         let pps = self.pps.parsed(SliceHeader::pps_id(nal)?)?;
         let sps = self.sps.parsed(pps.sps_id)?;
@@ -101,7 +90,10 @@ impl H264 {
         let mut counter = self.counter;
         let order = counter.count(sps, &slice);
         let (sps_id, max_reorder, frame_rate) = (sps.id, sps.max_reorder, sps.frame_rate);
-        let record = self.record_for(sps_id)?;
+        let record = self.record.of(sps_id, || {
+            let pps = self.pps.nals_where(|pps| pps.sps_id == sps_id);
+            h264::build_record(self.sps.nal(sps_id)?, &pps)
+        })?;
         self.counter = counter;
         let is_second_field =
             !self.is_second_field && self.last.is_some_and(|last| slice.completes_frame(&last));
@@ -126,23 +118,6 @@ impl H264 {
         let picture =
             Picture { is_keyframe, begins_sequence, order, is_undecodable, max_reorder, frame_rate, record };
         Some(Unit::First(picture))
-    }
-
-    /// The record for pictures of this parameter set, if it is another than the last one. `None` if it cannot be built.
-    fn record_for(&mut self, sps_id: u8) -> Option<Option<Vec<u8>>> {
-        if !self.has_new_sets && self.active == Some(sps_id) {
-            return Some(None);
-        }
-        let pps = self.pps.nals_where(|pps| pps.sps_id == sps_id);
-        let record = h264::build_record(self.sps.nal(sps_id)?, &pps)?;
-        if record.len() > MAX_RECORD_LEN {
-            return None;
-        }
-        self.has_new_sets = false;
-        self.active = Some(sps_id);
-        let is_new = record != self.record;
-        self.record = record;
-        Some(is_new.then(|| self.record.clone()))
     }
 }
 

@@ -1,15 +1,13 @@
 //! What the NAL units of a raw H.265 stream are: pictures with their order, parameter sets gathered into records.
 
 use super::{
-    MAX_RECORD_LEN,
-    sets::{Sets, Stored},
+    sets::{Record, Sets},
     video::{Picture, Syntax, Unit},
 };
 use crate::{
     codec::h265::{self, OrderCounter, Pps, SliceHeader, Sps, Vps},
     flv::Codec,
 };
-use alloc::vec::Vec;
 
 #[derive(Debug, Default)]
 pub(super) struct H265 {
@@ -21,11 +19,7 @@ pub(super) struct H265 {
     has_started: bool,
     /// The last IRAP picture began a sequence: what its RASL pictures need is not there.
     lacks_references: bool,
-    /// Some set is another than when the last record was built.
-    has_new_sets: bool,
-    /// Sequence parameter set of the last picture.
-    active: Option<u8>,
-    record: Vec<u8>,
+    record: Record,
 }
 
 impl Syntax for H265 {
@@ -55,15 +49,15 @@ impl Syntax for H265 {
             0..=9 | 16..=21 => Unit::Following,
             h265::VPS => {
                 let stored = self.vps.store(nal, |nal| Vps::parse(nal).map(|vps| (vps.id, vps)));
-                self.note(stored)
+                self.record.note(stored)
             }
             h265::SPS => {
                 let stored = self.sps.store(nal, |nal| Sps::parse(nal).map(|sps| (sps.id, sps)));
-                self.note(stored)
+                self.record.note(stored)
             }
             h265::PPS => {
                 let stored = self.pps.store(nal, |nal| Pps::parse(nal).map(|pps| (pps.id, pps)));
-                self.note(stored)
+                self.record.note(stored)
             }
             h265::END_OF_SEQUENCE | h265::END_OF_STREAM => {
                 self.counter.end_sequence();
@@ -78,11 +72,6 @@ impl Syntax for H265 {
 }
 
 impl H265 {
-    fn note(&mut self, stored: Stored) -> Unit {
-        self.has_new_sets |= stored == Stored::New;
-        if stored == Stored::Broken { Unit::Broken } else { Unit::Removed }
-    }
-
     fn take_first_slice(&mut self, nal: &[u8]) -> Option<Unit> {
         let pps = self.pps.parsed(SliceHeader::pps_id(nal)?)?;
         let sps = self.sps.parsed(pps.sps_id)?;
@@ -95,7 +84,10 @@ impl H265 {
         let (sps_id, vps_id) = (sps.id, sps.vps_id);
         let said = sps.frame_rate.or(self.vps.parsed(vps_id).and_then(|vps| vps.frame_rate));
         let max_reorder = Some(sps.max_reorder);
-        let record = self.record_for(vps_id, sps_id)?;
+        let record = self.record.of(sps_id, || {
+            let pps = self.pps.nals_where(|pps| pps.sps_id == sps_id);
+            h265::build_record(self.vps.nal(vps_id)?, self.sps.nal(sps_id)?, &pps)
+        })?;
         self.counter = counter;
         if is_keyframe {
             self.has_started = true;
@@ -111,23 +103,6 @@ impl H265 {
             frame_rate: said,
             record,
         }))
-    }
-
-    /// The record for pictures of this parameter set, if it is another than the last one. `None` if it cannot be built.
-    fn record_for(&mut self, vps_id: u8, sps_id: u8) -> Option<Option<Vec<u8>>> {
-        if !self.has_new_sets && self.active == Some(sps_id) {
-            return Some(None);
-        }
-        let pps = self.pps.nals_where(|pps| pps.sps_id == sps_id);
-        let record = h265::build_record(self.vps.nal(vps_id)?, self.sps.nal(sps_id)?, &pps)?;
-        if record.len() > MAX_RECORD_LEN {
-            return None;
-        }
-        self.has_new_sets = false;
-        self.active = Some(sps_id);
-        let is_new = record != self.record;
-        self.record = record;
-        Some(is_new.then(|| self.record.clone()))
     }
 }
 

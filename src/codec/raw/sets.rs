@@ -1,8 +1,8 @@
-//! The parameter sets of a raw stream by their ids, each as it came and parsed.
+//! The parameter sets of a raw stream by their ids, each as it came and parsed; and the record that is built of them.
 //!
-//! Bounds: [`MAX_SET_LEN`], and as many as there are ids.
+//! Bounds: [`MAX_SET_LEN`], as many as there are ids, and [`MAX_RECORD_LEN`].
 
-use super::MAX_SET_LEN;
+use super::{MAX_RECORD_LEN, MAX_SET_LEN, video::Unit};
 use alloc::{collections::BTreeMap, vec::Vec};
 
 #[derive(Debug)]
@@ -50,5 +50,41 @@ impl<T> Sets<T> {
 
     pub(super) fn nals_where(&self, is_wanted: impl Fn(&T) -> bool) -> Vec<&[u8]> {
         self.by_id.values().filter(|(_, parsed)| is_wanted(parsed)).map(|(nal, _)| &nal[..]).collect()
+    }
+}
+
+/// The configuration record of the pictures, built anew where sets change.
+#[derive(Debug, Default)]
+pub(super) struct Record {
+    /// Some set is another than when the last record was built.
+    has_new_sets: bool,
+    /// Sequence parameter set of the last picture.
+    active: Option<u8>,
+    bytes: Vec<u8>,
+}
+
+impl Record {
+    /// Takes note of a parameter set, which is not for tags.
+    pub(super) fn note(&mut self, stored: Stored) -> Unit {
+        self.has_new_sets |= stored == Stored::New;
+        if stored == Stored::Broken { Unit::Broken } else { Unit::Removed }
+    }
+
+    /// The record for pictures of this sequence parameter set, if it is another than the last one. `None` if it cannot
+    /// be built.
+    pub(super) fn of(
+        &mut self,
+        sps_id: u8,
+        build: impl FnOnce() -> Option<Vec<u8>>,
+    ) -> Option<Option<Vec<u8>>> {
+        if !self.has_new_sets && self.active == Some(sps_id) {
+            return Some(None);
+        }
+        let bytes = build().filter(|bytes| bytes.len() <= MAX_RECORD_LEN)?;
+        self.has_new_sets = false;
+        self.active = Some(sps_id);
+        let is_new = bytes != self.bytes;
+        self.bytes = bytes;
+        Some(is_new.then(|| self.bytes.clone()))
     }
 }
