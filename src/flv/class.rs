@@ -8,7 +8,7 @@
 //! CodedFramesX for AV1, which the text does not define; v1 put the byte of a command frame behind the FourCC,
 //! v2 before it, and neither matters here.
 
-use super::{TagKind, codec::Codec, data};
+use super::{TagKind, codec::Codec, data, metadata};
 use crate::rtmp::wire::Cursor;
 use core::{iter::FusedIterator, ops::Range};
 
@@ -298,7 +298,7 @@ fn data_role(body: &[u8]) -> TagRole {
         return TagRole::ClearMetadata;
     }
     match data::name(body) {
-        Some("onMetaData") => TagRole::Metadata,
+        Some(metadata::NAME) => TagRole::Metadata,
         Some(_) => TagRole::Data,
         None => TagRole::Unknown,
     }

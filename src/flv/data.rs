@@ -11,10 +11,15 @@ pub fn relayed(body: &Payload) -> Payload {
     body.slice(message_start(body)..body.len())
 }
 
+/// The same of bytes that nobody shares.
+pub fn message(body: &[u8]) -> &[u8] {
+    &body[message_start(body)..]
+}
+
 /// The message's name: `onMetaData`, `onTextData`, ... `None` if the body does not begin with a string, or with
 /// one that is not UTF-8.
 pub fn name(body: &[u8]) -> Option<&str> {
-    let mut cursor = Cursor::new(body.get(message_start(body)..)?);
+    let mut cursor = Cursor::new(message(body));
     core::str::from_utf8(string(&mut cursor)?).ok()
 }
 

@@ -2,7 +2,7 @@
 //!
 //! RTMP audio, video and data messages are FLV tag bodies, so [`Tag`] serves both. [`class`] says what a tag is
 //! for, [`body`] builds one, [`configuration`] knows
-//! which of them a decoder needs first, [`data`] looks into data messages; [`reader`] and [`writer`] turn files and HTTP streams into tags and back,
+//! which of them a decoder needs first, [`data`] looks into data messages, [`metadata`] into `onMetaData`; [`reader`] and [`writer`] turn files and HTTP streams into tags and back,
 //! [`timeline`] keeps time going where one source follows another.
 
 pub mod body;
@@ -12,6 +12,7 @@ pub mod configuration;
 pub mod data;
 #[cfg(any(test, feature = "fuzzing"))]
 mod fuzz;
+pub mod metadata;
 pub mod reader;
 pub mod summary;
 pub mod tag;

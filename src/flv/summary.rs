@@ -7,6 +7,7 @@
 //! Field notes: injectors put the place of the first sequence header into the index, with time 0, and flv.js and
 //! mpegts.js drop the first entry for that reason.
 
+use super::metadata;
 use crate::amf::{Budget, Object, Value, amf0};
 use alloc::{
     string::{String, ToString},
@@ -110,12 +111,11 @@ pub struct Published {
 impl Published {
     /// Out of the body of an `onMetaData` tag; nothing if it is none.
     pub fn of(body: &[u8]) -> Published {
-        let (values, _) = amf0::decode_all(body, Budget::default());
-        let Some(all) = values.get(1).and_then(Value::as_object) else { return Published::default() };
+        let Some(all) = metadata::decode(body, Budget::default()) else { return Published::default() };
         let is_kept = |key: &str| !OWN.contains(&key);
         let properties = all.iter().filter(|(key, _)| is_kept(key));
         let properties = properties.map(|(key, value)| (key, value.clone())).collect();
-        Published { properties, keyframes: Index::of(all) }
+        Published { properties, keyframes: Index::of(&all) }
     }
 
     /// A number that it holds, such as `width`.
@@ -173,10 +173,7 @@ impl Published {
         if keyframes == Keyframes::With {
             all.push("keyframes", summary.keyframes.value());
         }
-        let mut body = Vec::new();
-        amf0::encode(&"onMetaData".into(), &mut body);
-        amf0::encode(&Value::EcmaArray(all), &mut body);
-        body
+        metadata::encode(all)
     }
 }
 
@@ -238,13 +235,6 @@ const END: [u8; 3] = [0, 0, 9];
 mod tests {
     use super::*;
 
-    fn body(properties: Object) -> Vec<u8> {
-        let mut body = Vec::new();
-        amf0::encode(&"onMetaData".into(), &mut body);
-        amf0::encode(&Value::EcmaArray(properties), &mut body);
-        body
-    }
-
     fn decoded(body: &[u8]) -> Object {
         let (values, error) = amf0::decode_all(body, Budget::default());
         assert_eq!(error, None);
@@ -268,7 +258,7 @@ mod tests {
     fn the_summary_takes_as_many_bytes_as_were_reserved() {
         let said =
             Object::from([("width", 1280.0.into()), ("duration", 99.0.into()), ("encoder", "x".into())]);
-        let published = Published::of(&body(said));
+        let published = Published::of(&metadata::encode(said));
         let reserved = published.reserve(true, true);
         let first = decoded(&reserved);
         assert_eq!(first.get("duration"), Some(&Value::Number(0.0)));
@@ -323,7 +313,7 @@ mod tests {
     #[test]
     fn metadata_of_unreasonable_size_is_left_out() {
         let said = Object::from([("text", Value::from("x".repeat(MAX_PUBLISHED)))]);
-        let reserved = Published::of(&body(said)).reserve(true, true);
+        let reserved = Published::of(&metadata::encode(said)).reserve(true, true);
         assert!(reserved.len() < MAX_PUBLISHED && decoded(&reserved).get("text").is_none());
     }
 }

@@ -1,13 +1,12 @@
 //! `onMetaData` for players of a file: what is known of it, and what an FLV file says of itself.
 //!
-//! An ECMA array, in which ffmpeg looks for the tracks it is to expect, of plain values only: on others old versions give
-//! up. Where the file's own properties and what was found contradict each other, what was found counts.
+//! Plain values only: on others old versions of ffmpeg give up. Where the file's own properties and what was found contradict each other, what was found counts.
 //! Bounds: [`MAX_VALUES`] and [`MAX_DEPTH`] of an FLV file's metadata.
 
 use super::MediaInfo;
 use crate::{
-    amf::{Budget, Object, Value, amf0},
-    flv::{Codec, Tag, TagKind, data, summary},
+    amf::{Budget, Object, Value},
+    flv::{Codec, Tag, TagKind, metadata, summary},
     rtmp::{Payload, Timestamp},
 };
 use alloc::{string::String, vec::Vec};
@@ -23,10 +22,7 @@ const MAX_KEY_LEN: usize = 127;
 
 /// The properties of an `onMetaData` body; `None` if it is something else. Of a damaged one, those before the damage.
 pub fn properties(body: &Payload) -> Option<Object> {
-    let body = data::relayed(body);
-    let (values, _) = amf0::decode_all(&body, Budget::new(MAX_DEPTH, MAX_VALUES));
-    let [name, properties, ..] = &values[..] else { return None };
-    (name.as_str() == Some("onMetaData")).then(|| properties.as_object().cloned())?
+    metadata::decode(body, Budget::new(MAX_DEPTH, MAX_VALUES))
 }
 
 /// What an `onMetaData` body says of the stream itself, without what is only true of one file of it; `None` if it is
@@ -42,10 +38,7 @@ pub fn live(tag: &Tag) -> Tag {
     if own.len() == all.len() {
         return tag.clone();
     }
-    let mut body = Vec::new();
-    amf0::encode(&"onMetaData".into(), &mut body);
-    amf0::encode(&Value::EcmaArray(own), &mut body);
-    Tag { body: Payload::from(body), ..tag.clone() }
+    Tag { body: metadata::encode(own).into(), ..tag.clone() }
 }
 
 /// The tag for players of a file.
@@ -87,10 +80,7 @@ pub fn tag(info: &MediaInfo, timestamp: Timestamp) -> Tag {
         let times: Vec<Value> = times.collect();
         all.insert("keyframes", Object::from([("filepositions", offsets), ("times", times)].map(listed)));
     }
-    let mut body = Vec::new();
-    amf0::encode(&"onMetaData".into(), &mut body);
-    amf0::encode(&Value::EcmaArray(all), &mut body);
-    Tag { kind: TagKind::Data, timestamp, body: Payload::from(body) }
+    Tag { kind: TagKind::Data, timestamp, body: metadata::encode(all).into() }
 }
 
 fn listed((key, values): (&'static str, Vec<Value>)) -> (&'static str, Value) {
@@ -138,10 +128,7 @@ mod tests {
     use super::*;
 
     fn tag(properties: Object) -> Tag {
-        let mut body = Vec::new();
-        amf0::encode(&"onMetaData".into(), &mut body);
-        amf0::encode(&Value::EcmaArray(properties), &mut body);
-        Tag { kind: TagKind::Data, timestamp: Timestamp(0), body: Payload::from(body) }
+        Tag { kind: TagKind::Data, timestamp: Timestamp(0), body: metadata::encode(properties).into() }
     }
 
     #[test]

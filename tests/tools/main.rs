@@ -18,7 +18,7 @@ use std::{
 };
 use weir::{
     amf::{Budget, Object, Value, amf0},
-    flv::{Item, ReadErrorKind, Reader, ReaderLimits, Tag, TagKind, TagRole, writer},
+    flv::{Item, ReadErrorKind, Reader, ReaderLimits, Tag, TagKind, TagRole, metadata, writer},
     rtmp::Timestamp,
     server::{Config, Server},
 };
@@ -70,9 +70,7 @@ fn tag(kind: TagKind, timestamp: u32, body: &[u8]) -> Tag {
 /// A clip of so many seconds: H.264 at 25 frames a second with a keyframe every second, and AAC. Bodies tell their
 /// place.
 fn clip(seconds: u32) -> Vec<Tag> {
-    let mut metadata = Vec::new();
-    amf0::encode(&"onMetaData".into(), &mut metadata);
-    amf0::encode(&Value::EcmaArray(Object::from([("width", 640.0.into())])), &mut metadata);
+    let metadata = metadata::encode(Object::from([("width", 640.0.into())]));
     let mut tags = vec![
         tag(TagKind::Data, 0, &metadata),
         tag(TagKind::Video, 0, &[0x17, 0, 0, 0, 0, 1, 0x64, 0, 0x1f, 0xff, 0xe1]),
@@ -160,7 +158,7 @@ impl Flv {
 
     fn metadata(&self) -> Object {
         let (values, error) = amf0::decode_all(&self.tags[0].1.body, Budget::new(16, 1 << 16));
-        assert_eq!((values[0].as_str(), error), (Some("onMetaData"), None));
+        assert_eq!((values[0].as_str(), error), (Some(metadata::NAME), None));
         values[1].as_object().cloned().unwrap()
     }
 }

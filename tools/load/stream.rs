@@ -5,8 +5,8 @@
 
 use std::time::{Duration, Instant};
 use weir::{
-    amf::{Object, Value, amf0},
-    flv::{Tag, TagKind},
+    amf::{Object, Value},
+    flv::{self, Tag, TagKind},
     rtmp::Timestamp,
 };
 
@@ -190,10 +190,7 @@ impl Source {
         if self.shape.audio_bitrate > 0 {
             object.push("audiocodecid", Value::Number(10.0));
         }
-        let mut body = Vec::new();
-        amf0::encode(&Value::String("onMetaData".into()), &mut body);
-        amf0::encode(&Value::EcmaArray(object), &mut body);
-        body
+        flv::metadata::encode(object)
     }
 
     /// When the next tag is due, counted from the start of the stream.

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::{
-    amf::{Value, amf0},
-    flv::writer,
+    amf::Value,
+    flv::{self, writer},
 };
 use alloc::{format, string::String};
 
@@ -32,10 +32,7 @@ fn audio_header(version: u8) -> Tag {
 }
 
 fn metadata(properties: Object) -> Tag {
-    let mut body = Vec::new();
-    amf0::encode(&"onMetaData".into(), &mut body);
-    amf0::encode(&Value::EcmaArray(properties), &mut body);
-    tag(TagKind::Data, 0, &body)
+    tag(TagKind::Data, 0, &flv::metadata::encode(properties))
 }
 
 fn file(tags: &[Tag]) -> Vec<u8> {

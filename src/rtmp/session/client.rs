@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     amf::{Object, Value, amf0},
-    flv::{Tag, TagKind, data},
+    flv::{Tag, TagKind, data, metadata},
     rtmp::{
         ApiMisuse, MessageStreamId, Payload, SendError,
         chunk::{MAX_MESSAGE_LEN, RawMessage, csid},
@@ -239,7 +239,7 @@ impl Client {
         if !matches!(self.doing(stream), Some(Use::Publishing { .. })) {
             return Err(SendError::NotOpen);
         }
-        if tag.kind == TagKind::Data && data::name(&tag.body) == Some("onMetaData") {
+        if tag.kind == TagKind::Data && data::name(&tag.body) == Some(metadata::NAME) {
             let mut body = Vec::with_capacity(tag.body.len() + 16);
             amf0::encode(&Value::from("@setDataFrame"), &mut body);
             body.extend_from_slice(&tag.body);
