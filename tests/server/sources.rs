@@ -222,6 +222,21 @@ fn what_a_command_writes_must_be_known() {
 }
 
 #[test]
+fn what_was_passed_over_of_a_raw_stream_is_told() {
+    let folder = folder("damage");
+    // Two frames of AAC, something else between them.
+    let frame = [0xff, 0xf1, 0x50, 0x80, 0x01, 0x1f, 0xfc, 0x21];
+    fs::write(folder.join("part.aac"), [&frame[..], &frame, b"????", &frame, &frame].concat()).unwrap();
+    let cat = format!("live/damage=exec:cat {0}; sleep 1000", folder.join("part.aac").display());
+    let file = format!("live/worn={}", folder.join("part.aac").display());
+    let sources = [cat, file].map(|spec| SourceConfig::parse(&spec).unwrap()).to_vec();
+    let (_server, _) = start(Config { sources, retry: quick(), ..config() });
+    let told = format!("damaged places of {} passed over: 1", folder.join("part.aac").display());
+    until("the command's is told", || logged("live/damage: damaged places of exec:cat passed over: 1"));
+    until("the file's is told", || logged(&told));
+}
+
+#[test]
 fn a_source_gives_way_to_a_publisher_and_comes_back() {
     let folder = folder("way");
     let file = folder.join("clip.flv");

@@ -90,6 +90,11 @@ impl Demux {
         }
     }
 
+    /// Places of a raw stream that were passed over since the last time.
+    pub(super) fn take_damage(&mut self) -> u64 {
+        if let State::Raw(raw) = &mut self.state { raw.take_damage() } else { 0 }
+    }
+
     /// No more bytes: what they leave is given by [`Demux::next`].
     pub(super) fn finish(&mut self) {
         if let State::Raw(raw) = &mut self.state {

@@ -53,6 +53,8 @@ enum Fed {
     Tag { tag: Tag, due: MonoTime },
     /// Nothing for now.
     Nothing,
+    /// So many places were passed over since the last time.
+    Damaged(u64),
     /// The stream is over, in that way, and may begin anew on this feed.
     Ended(Ending),
     /// Everything was sent; there will be no more.

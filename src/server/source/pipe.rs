@@ -128,7 +128,10 @@ impl<R: Read + AsFd> Stream<R> {
                 let tag = if tag.kind == TagKind::Data { metadata::live(&tag) } else { tag };
                 Ok(Some(Fed::Tag { tag, due: placed.due }))
             }
-            None => Ok(self.is_over.then_some(Fed::Over)),
+            None => match self.demux.take_damage() {
+                0 => Ok(self.is_over.then_some(Fed::Over)),
+                places => Ok(Some(Fed::Damaged(places))),
+            },
         }
     }
 

@@ -18,10 +18,11 @@ use alloc::{
     vec,
     vec::Vec,
 };
+use core::mem;
 use std::{
     fs::File,
     io::{self, Read, Seek},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 /// A raw stream as tags, metadata first.
@@ -32,6 +33,8 @@ pub(super) struct RawTags {
     ahead: Option<Tag>,
     /// There was metadata.
     is_told: bool,
+    /// What [`RawTags::take_damage`] has given.
+    taken_damage: u64,
 }
 
 impl RawTags {
@@ -41,7 +44,7 @@ impl RawTags {
             Format::Aac => RawReader::adts(),
             Format::H264 | Format::Flv => RawReader::h264(fps),
         };
-        RawTags { reader, frame_rate: fps.unwrap_or(0.0), ahead: None, is_told: false }
+        RawTags { reader, frame_rate: fps.unwrap_or(0.0), ahead: None, is_told: false, taken_damage: 0 }
     }
 
     /// The stream's next bytes.
@@ -52,6 +55,12 @@ impl RawTags {
     /// The stream is over.
     pub(super) fn finish(&mut self) {
         self.reader.finish();
+    }
+
+    /// How often something was passed over since the last time.
+    pub(super) fn take_damage(&mut self) -> u64 {
+        let damage = self.reader.damage();
+        damage - mem::replace(&mut self.taken_damage, damage)
     }
 
     /// The next tag; `None` until more is pushed.
@@ -96,6 +105,8 @@ pub(super) struct RawFile {
     info: MediaInfo,
     buffer: Box<[u8]>,
     is_at_end: bool,
+    /// Its damage is told at the end of the first round.
+    name: Option<PathBuf>,
 }
 
 impl RawFile {
@@ -105,7 +116,7 @@ impl RawFile {
         let info = MediaInfo { size: file.metadata().map_err(failed)?.len(), ..MediaInfo::default() };
         let buffer = vec![0; super::pipe::READ_LEN].into_boxed_slice();
         let tags = RawTags::new(format, fps);
-        Ok(RawFile { file, format, fps, tags, info, buffer, is_at_end: false })
+        Ok(RawFile { file, format, fps, tags, info, buffer, is_at_end: false, name: Some(name.into()) })
     }
 }
 
@@ -125,6 +136,9 @@ impl MediaReader for RawFile {
                 return Ok(Some(tag));
             }
             if self.is_at_end {
+                if let (Some(name), places @ 1..) = (self.name.take(), self.tags.take_damage()) {
+                    log::warn!("damaged places of {} passed over: {places}", name.display());
+                }
                 return Ok(None);
             }
             match self.file.read(&mut self.buffer).map_err(failed)? {

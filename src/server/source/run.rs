@@ -9,6 +9,7 @@ use crate::server::{
     Shared,
     port::Mailbox,
     registry::{Ending, HubHandle, Publishing},
+    stats::Throttle,
 };
 use crate::{flv::Tag, rtmp::MonoTime};
 use alloc::{boxed::Box, format, string::String, sync::Arc};
@@ -54,6 +55,7 @@ pub(in crate::server) fn start(
         backoff,
         failure: None,
         started: None,
+        damage: Throttle::default(),
         idle_since: None,
     };
     shared.jobs.spawn(name, move || job.run())
@@ -72,6 +74,7 @@ struct Job {
     failure: Option<String>,
     /// Since when this feed's tags go out.
     started: Option<MonoTime>,
+    damage: Throttle,
     /// On demand: since when nobody plays.
     idle_since: Option<MonoTime>,
 }
@@ -109,6 +112,7 @@ impl Job {
                 return left;
             }
             self.started = None;
+            self.damage = Throttle::default();
             self.idle_since = None;
             let left = match open(&self.input, &self.shared, &self.hub) {
                 Ok(mut feed) => self.feed(&mut *feed),
@@ -213,6 +217,12 @@ impl Job {
                 self.publish(tag, publication)
             }
             Fed::Nothing => Ok(()),
+            Fed::Damaged(places) => {
+                if let Some(places) = self.damage.count(self.shared.now(), places) {
+                    log::warn!("{}: damaged places of {} passed over: {places}", self.hub.path(), self.input);
+                }
+                Ok(())
+            }
             Fed::Ended(ending) => {
                 publication.finish(self.shared.now(), ending);
                 Ok(())
