@@ -29,18 +29,21 @@
 //! | `jobs`, `tap` | blocking threads, and a stream as one of them hears it |
 //! | `source`, `relay`, `record`, `media`, `demo` | streams that weir feeds, sends on and writes to files; files opened |
 //! | `client` | the other side of RTMP, blocking |
+//! | `config`, `listen` | what a server is started with; the sockets that clients connect to |
 //! | `coalescing`, `capture`, `stats`, `networks`, `path`, `files`, `signals` | one small matter each |
 
 mod cache;
 mod capture;
 pub mod client;
 mod coalescing;
+mod config;
 mod connection;
 mod deadlines;
 mod demo;
 mod files;
 mod hub;
 mod jobs;
+mod listen;
 pub mod media;
 mod merge;
 mod networks;
@@ -68,6 +71,7 @@ mod testing;
 mod vod;
 
 pub use cache::MAX_GOP_TIME;
+pub use config::Config;
 pub use demo::DEMO_PATH;
 pub use files::raise_file_limit;
 pub use hub::{SILENT_AFTER, Takeover};
@@ -88,28 +92,26 @@ use alloc::{
     format,
     string::{String, ToString},
     sync::Arc,
-    vec,
     vec::Vec,
 };
 use capture::{Capture, CaptureThread};
 use core::{
     fmt,
     hash::{BuildHasher, Hasher},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, SocketAddr},
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 use crossbeam_channel::unbounded;
 use jobs::Jobs;
-use mio::net::TcpListener;
 use pool::Pool;
 use port::{Control, Mailbox, Port};
 use reactor::Reactor;
 use record::Recordings;
 use registry::{Policy, Publishing, Registry};
-use relay::{Origin, Push, ServerId};
+use relay::ServerId;
 use sockets::Sockets;
-use source::{Retry, SourceConfig};
+use source::Retry;
 use std::{
     collections::hash_map::RandomState,
     io,
@@ -123,84 +125,6 @@ use vod::Vod;
 pub const SEND_CHUNK_SIZE: u32 = 65_536;
 /// Time that connections have to read their goodbye when the server stops.
 pub const STOP_GRACE: Duration = Duration::from_secs(1);
-/// Connections that wait to be accepted. As many as Linux allows unless told otherwise: whoever finds no place here
-/// tries again after a second, and 2000 players that come at once are nothing rare.
-const BACKLOG: i32 = 4096;
-
-/// What a server does: the flags of the program, and what has no flag.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// `--listen`: at least one. Port 0 picks a free one, see [`Server::addresses`].
-    pub listen: Vec<SocketAddr>,
-    /// `--demo`: publish the built-in clip as [`DEMO_PATH`].
-    pub demo: bool,
-    /// `--source` and `--pull`: live streams that the server feeds by itself.
-    pub sources: Vec<SourceConfig>,
-    /// `--push`: live streams that are sent on.
-    pub pushes: Vec<Push>,
-    /// `--origin`: where streams come from that are played here and published elsewhere.
-    pub origin: Option<Origin>,
-    /// When sources and relays that failed try again.
-    pub retry: Retry,
-    /// `--publish-from`: who may publish.
-    pub publish_from: Networks,
-    /// `--takeover`: who may replace an active publisher.
-    pub takeover: Takeover,
-    /// `--resume-window`: how long players wait, unaware, for a publisher that vanished. Zero: not at all.
-    pub resume_window: Duration,
-    /// `--subscriber-threads`: so many threads at most write media; at least 1.
-    pub subscriber_threads: usize,
-    /// `--merge`: when players get what was gathered.
-    pub merge: Merge,
-    /// `--gop-cache`: bytes per stream; 0: none.
-    pub gop_cache: usize,
-    /// `--max-connections`
-    pub max_connections: usize,
-    /// `--max-queue`: bytes that wait for a player before it loses the rest of a group of pictures.
-    pub max_queue: usize,
-    /// `--capture`: write each connection as a pcap into this directory.
-    pub capture: Option<PathBuf>,
-    /// `--media`: files below this directory play as [`MEDIA_APP`].
-    pub media: Option<PathBuf>,
-    /// `--record` and what belongs to it.
-    pub record: Option<RecordConfig>,
-    /// How long a player may stay behind, or any peer take no byte of what waits for it, before it is closed.
-    pub stall_timeout: Duration,
-    /// Ceilings of a session; `max_queued_output` is taken from `max_queue`.
-    pub limits: Limits,
-}
-
-impl Default for Config {
-    fn default() -> Config {
-        let cores = thread::available_parallelism().map_or(1, usize::from);
-        Config {
-            listen: vec![SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 1935)],
-            demo: false,
-            sources: Vec::new(),
-            pushes: Vec::new(),
-            origin: None,
-            retry: Retry::default(),
-            publish_from: Networks::default(),
-            takeover: Takeover::default(),
-            resume_window: Duration::from_secs(10),
-            subscriber_threads: subscriber_threads(cores),
-            merge: Merge::default(),
-            gop_cache: 8 << 20,
-            max_connections: 10_000,
-            max_queue: 8 << 20,
-            capture: None,
-            media: None,
-            record: None,
-            stall_timeout: Duration::from_secs(30),
-            limits: Limits::default(),
-        }
-    }
-}
-
-/// A core is left to the reactor where there are several.
-const fn subscriber_threads(cores: usize) -> usize {
-    if cores > 1 { cores - 1 } else { 1 }
-}
 
 /// A running server. Dropping it stops it.
 pub struct Server {
@@ -252,16 +176,7 @@ impl Server {
     /// # Errors
     /// When an address, a directory or a thread cannot be had; nothing is left running.
     pub fn start(config: Config) -> Result<Server, StartError> {
-        let mut listeners = Vec::new();
-        let mut addresses = Vec::new();
-        for &address in &config.listen {
-            // Listening on `0.0.0.0` as well means that `[::]` is for IPv6 alone.
-            let has_ipv4 = |other: &SocketAddr| other.is_ipv4() && other.port() == address.port();
-            let is_dual = address.port() == 0 || !config.listen.iter().any(has_ipv4);
-            let listener = listen(address, is_dual).map_err(|error| StartError::Listen(address, error))?;
-            addresses.push(listener.local_addr().map_err(|error| StartError::Listen(address, error))?);
-            listeners.push(listener);
-        }
+        let (listeners, addresses) = listen::on_all(&config.listen)?;
         let (capture, capture_thread) = match config.capture {
             None => (None, None),
             Some(directory) => {
@@ -457,36 +372,6 @@ impl Shared {
     }
 }
 
-/// Binds an address. `[::]` takes IPv4 as well, and is `0.0.0.0` on a machine without IPv6.
-fn listen(address: SocketAddr, is_dual: bool) -> io::Result<TcpListener> {
-    match bind(address, is_dual) {
-        Err(error) if address.ip() == Ipv6Addr::UNSPECIFIED && is_dual && is_without_ipv6(&error) => {
-            bind(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), address.port()), is_dual)
-        }
-        result => result,
-    }
-}
-
-fn bind(address: SocketAddr, is_dual: bool) -> io::Result<TcpListener> {
-    use socket2::{Domain, Protocol, Socket, Type};
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    if address.is_ipv6() {
-        socket.set_only_v6(!is_dual)?;
-    }
-    // So that a restart need not wait for the last run's connections to be forgotten.
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(TcpListener::from_std(socket.into()))
-}
-
-fn is_without_ipv6(error: &io::Error) -> bool {
-    use io::ErrorKind::{AddrNotAvailable, Unsupported};
-    // EAFNOSUPPORT has no kind of its own.
-    matches!(error.kind(), AddrNotAvailable | Unsupported) || error.raw_os_error() == Some(97)
-}
-
 fn join(thread: JoinHandle<()>) {
     let name = thread.thread().name().unwrap_or_default().to_string();
     if thread.join().is_err() {
@@ -518,28 +403,4 @@ impl core::error::Error for StartError {}
 fn plain(error: &io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or_default().to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_core_is_left_to_the_reactor_where_there_are_several() {
-        assert_eq!([0, 1, 2, 4].map(subscriber_threads), [1, 1, 1, 3]);
-    }
-
-    /// Stays below what Linux allows (`net.core.somaxconn`), and above what it once allowed.
-    #[test]
-    fn thousands_may_wait_to_be_accepted() {
-        let allowed = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap_or_default();
-        let count = allowed.trim().parse().unwrap_or(128).min(1500);
-        let files = raise_file_limit().unwrap_or(u64::MAX);
-        assert!(files > 2000, "this test needs more than {files} open files");
-        let listener = bind("127.0.0.1:0".parse().unwrap(), false).unwrap();
-        let address = listener.local_addr().unwrap();
-        let connect = |_| std::net::TcpStream::connect_timeout(&address, Duration::from_millis(900));
-        let waiting: io::Result<Vec<_>> = (0..count).map(connect).collect();
-        assert_eq!(waiting.map(|sockets| sockets.len()).ok(), Some(count));
-    }
 }

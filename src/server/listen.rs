@@ -1,0 +1,77 @@
+//! Sockets that clients connect to.
+
+use super::StartError;
+use alloc::vec::Vec;
+use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use mio::net::TcpListener;
+use std::io;
+
+/// Connections that wait to be accepted. As many as Linux allows unless told otherwise: whoever finds no place here
+/// tries again after a second, and 2000 players that come at once are nothing rare.
+const BACKLOG: i32 = 4096;
+
+/// Listens on all addresses, in their order, and says which they are: port 0 becomes a free one.
+pub(super) fn on_all(wanted: &[SocketAddr]) -> Result<(Vec<TcpListener>, Vec<SocketAddr>), StartError> {
+    let mut listeners = Vec::new();
+    let mut addresses = Vec::new();
+    for &address in wanted {
+        // Listening on `0.0.0.0` as well means that `[::]` is for IPv6 alone.
+        let has_ipv4 = |other: &SocketAddr| other.is_ipv4() && other.port() == address.port();
+        let is_dual = address.port() == 0 || !wanted.iter().any(has_ipv4);
+        let failed = |error| StartError::Listen(address, error);
+        let listener = listen(address, is_dual).map_err(failed)?;
+        addresses.push(listener.local_addr().map_err(failed)?);
+        listeners.push(listener);
+    }
+    Ok((listeners, addresses))
+}
+
+/// Binds an address. `[::]` takes IPv4 as well, and is `0.0.0.0` on a machine without IPv6.
+fn listen(address: SocketAddr, is_dual: bool) -> io::Result<TcpListener> {
+    match bind(address, is_dual) {
+        Err(error) if address.ip() == Ipv6Addr::UNSPECIFIED && is_dual && is_without_ipv6(&error) => {
+            bind(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), address.port()), is_dual)
+        }
+        result => result,
+    }
+}
+
+fn bind(address: SocketAddr, is_dual: bool) -> io::Result<TcpListener> {
+    use socket2::{Domain, Protocol, Socket, Type};
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(!is_dual)?;
+    }
+    // So that a restart need not wait for the last run's connections to be forgotten.
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(TcpListener::from_std(socket.into()))
+}
+
+fn is_without_ipv6(error: &io::Error) -> bool {
+    use io::ErrorKind::{AddrNotAvailable, Unsupported};
+    // EAFNOSUPPORT has no kind of its own.
+    matches!(error.kind(), AddrNotAvailable | Unsupported) || error.raw_os_error() == Some(97)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::time::Duration;
+
+    /// Stays below what Linux allows (`net.core.somaxconn`), and above what it once allowed.
+    #[test]
+    fn thousands_may_wait_to_be_accepted() {
+        let allowed = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap_or_default();
+        let count = allowed.trim().parse().unwrap_or(128).min(1500);
+        let files = crate::server::raise_file_limit().unwrap_or(u64::MAX);
+        assert!(files > 2000, "this test needs more than {files} open files");
+        let listener = bind("127.0.0.1:0".parse().unwrap(), false).unwrap();
+        let address = listener.local_addr().unwrap();
+        let connect = |_| std::net::TcpStream::connect_timeout(&address, Duration::from_millis(900));
+        let waiting: io::Result<Vec<_>> = (0..count).map(connect).collect();
+        assert_eq!(waiting.map(|sockets| sockets.len()).ok(), Some(count));
+    }
+}
