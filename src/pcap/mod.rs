@@ -5,6 +5,7 @@
 //! | [`writer`] | one conversation's bytes -> pcap file | `server` or `pcap` |
 //! | `reader` | pcap or pcapng file -> conversations with both byte streams | `pcap` |
 //! | `dissect` | one byte stream -> handshake blocks, RTMP messages and what is odd about them | `pcap` |
+//! | `oddity` | what can be odd, and what is about one message | `pcap` |
 //!
 //! Times are durations since 1970-01-01 UTC, as capture files keep them.
 
@@ -12,6 +13,8 @@
 pub mod dissect;
 #[cfg(feature = "pcap")]
 mod frames;
+#[cfg(feature = "pcap")]
+pub mod oddity;
 #[cfg(feature = "pcap")]
 pub mod reader;
 #[cfg(feature = "pcap")]
