@@ -9,7 +9,8 @@
 
 use super::{
     Budget, DecodeError, DecodeErrorKind, Object, Value, amf3,
-    input::{Input, References, Referent, text},
+    decode::Decode,
+    input::{Input, References, text},
 };
 use alloc::{string::String, vec::Vec};
 
@@ -55,7 +56,39 @@ impl<'a> Decoder<'a> {
         None
     }
 
-    /// One value. `None` on failure, and for an end marker in its place, which ends the container around it.
+    /// What `content` reads, one level deeper, as an entry of the reference table.
+    fn container<T>(&mut self, at: usize, content: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        self.input.enter()?;
+        let entry = self.references.open(&self.input, at);
+        let content = content(self);
+        self.references.close(&self.input, entry);
+        self.input.leave();
+        Some(content)
+    }
+
+    fn reference(&mut self, at: usize) -> Option<Value> {
+        let index = self.input.u16()?;
+        let referent = self.references.resolve(&mut self.input, usize::from(index), at)?;
+        self.referent(&referent)
+    }
+
+    fn short_bytes(&mut self) -> Option<&'a [u8]> {
+        let len = self.input.u16()?;
+        self.input.take(usize::from(len))
+    }
+
+    fn long_bytes(&mut self) -> Option<&'a [u8]> {
+        let len = self.input.u32()?;
+        self.input.take(usize::try_from(len).unwrap_or(usize::MAX))
+    }
+}
+
+impl<'a> Decode<'a> for Decoder<'a> {
+    fn input(&mut self) -> &mut Input<'a> {
+        &mut self.input
+    }
+
+    /// `None` for an end marker in its place as well.
     fn value(&mut self) -> Option<Value> {
         let at = self.input.position();
         Some(match self.input.marker()? {
@@ -92,28 +125,6 @@ impl<'a> Decoder<'a> {
         })
     }
 
-    /// What `content` reads, one level deeper, as an entry of the reference table.
-    fn container<T>(&mut self, at: usize, content: impl FnOnce(&mut Self) -> T) -> Option<T> {
-        self.input.enter()?;
-        let entry = self.references.open(&self.input, at);
-        let content = content(self);
-        self.references.close(&self.input, entry);
-        self.input.leave();
-        Some(content)
-    }
-
-    fn properties(&mut self) -> Object {
-        let mut properties = Object::new();
-        while let Some((key, value)) = self.property() {
-            properties.push(key, value);
-            if !self.input.is_sound() {
-                break;
-            }
-        }
-        properties
-    }
-
-    /// The next property; `None` at the end of the object and on failure.
     fn property(&mut self) -> Option<(String, Value)> {
         if let rest @ ([] | [0] | [0, 0] | [0, 0, OBJECT_END, ..]) = self.input.rest() {
             self.input.take(rest.len().min(3))?;
@@ -121,42 +132,6 @@ impl<'a> Decoder<'a> {
         }
         let key = text(self.short_bytes()?);
         Some((key, self.value()?))
-    }
-
-    fn values(&mut self, count: u32) -> Vec<Value> {
-        let mut values = Vec::new();
-        for _ in 0..count {
-            let Some(value) = self.value() else { break };
-            values.push(value);
-            if !self.input.is_sound() {
-                break;
-            }
-        }
-        values
-    }
-
-    /// The value a reference stands for, decoded again; null for one that the reference is part of.
-    fn reference(&mut self, at: usize) -> Option<Value> {
-        let index = self.input.u16()?;
-        match self.references.resolve(&mut self.input, usize::from(index), at)? {
-            Referent::Unfinished => Some(Value::Null),
-            Referent::Finished(span) => {
-                let resume = self.input.rewind(&span)?;
-                let value = self.value();
-                self.input.resume(resume);
-                value
-            }
-        }
-    }
-
-    fn short_bytes(&mut self) -> Option<&'a [u8]> {
-        let len = self.input.u16()?;
-        self.input.take(usize::from(len))
-    }
-
-    fn long_bytes(&mut self) -> Option<&'a [u8]> {
-        let len = self.input.u32()?;
-        self.input.take(usize::try_from(len).unwrap_or(usize::MAX))
     }
 }
 

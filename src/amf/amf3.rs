@@ -9,7 +9,8 @@
 
 use super::{
     DecodeErrorKind, Object, Value,
-    input::{Input, References, Referent, text},
+    decode::Decode,
+    input::{Input, References, text},
 };
 use alloc::{
     string::{String, ToString},
@@ -59,26 +60,6 @@ impl<'r, 'a> Reader<'r, 'a> {
         Reader { input, tables }
     }
 
-    /// One value; `None` on failure.
-    pub(super) fn value(&mut self) -> Option<Value> {
-        let at = self.input.position();
-        Some(match self.input.marker()? {
-            UNDEFINED => Value::Undefined,
-            NULL => Value::Null,
-            FALSE => Value::Boolean(false),
-            TRUE => Value::Boolean(true),
-            INTEGER => {
-                // 29 bits with a sign: up to the top of the word and down again.
-                let number = (self.u29()? << 3) as i32 >> 3;
-                Value::Number(f64::from(number))
-            }
-            DOUBLE => Value::Number(self.input.f64()?),
-            STRING => Value::String(text(self.string()?)),
-            marker @ XML_DOCUMENT..=DICTIONARY => return self.referable(marker, at),
-            marker => return self.input.fail(DecodeErrorKind::Marker(marker), at),
-        })
-    }
-
     /// A value that stands in the object table, or a reference to one.
     fn referable(&mut self, marker: u8, at: usize) -> Option<Value> {
         let header = self.u29()?;
@@ -97,17 +78,9 @@ impl<'r, 'a> Reader<'r, 'a> {
         value
     }
 
-    /// The value a reference stands for, decoded again; null for one that the reference is part of.
     fn reference(&mut self, index: u32, at: usize) -> Option<Value> {
-        match self.tables.objects.resolve(self.input, index as usize, at)? {
-            Referent::Unfinished => Some(Value::Null),
-            Referent::Finished(span) => {
-                let resume = self.input.rewind(&span)?;
-                let value = self.value();
-                self.input.resume(resume);
-                value
-            }
-        }
+        let referent = self.tables.objects.resolve(self.input, index as usize, at)?;
+        self.referent(&referent)
     }
 
     /// A value that holds others, one level deeper. `argument` is its count, or what describes its traits.
@@ -128,7 +101,7 @@ impl<'r, 'a> Reader<'r, 'a> {
     }
 
     fn array(&mut self, count: u32) -> Value {
-        let mut keyed = self.members();
+        let mut keyed = self.properties();
         let elements = if self.input.is_sound() { self.values(count) } else { Vec::new() };
         if keyed.is_empty() {
             return Value::StrictArray(elements);
@@ -158,7 +131,7 @@ impl<'r, 'a> Reader<'r, 'a> {
             }
         }
         if traits.form == Form::Dynamic && self.input.is_sound() {
-            properties.0.append(&mut self.members().0);
+            properties.0.append(&mut self.properties().0);
         }
         Some(if traits.class.is_empty() {
             Value::Object(properties)
@@ -191,38 +164,6 @@ impl<'r, 'a> Reader<'r, 'a> {
             self.tables.traits.push(traits.clone());
         }
         Some(traits)
-    }
-
-    /// Keys and values up to the empty key.
-    fn members(&mut self) -> Object {
-        let mut members = Object::new();
-        while let Some((key, value)) = self.member() {
-            members.push(key, value);
-            if !self.input.is_sound() {
-                break;
-            }
-        }
-        members
-    }
-
-    fn member(&mut self) -> Option<(String, Value)> {
-        let key = self.string()?;
-        if key.is_empty() {
-            return None;
-        }
-        Some((text(key), self.value()?))
-    }
-
-    fn values(&mut self, count: u32) -> Vec<Value> {
-        let mut values = Vec::new();
-        for _ in 0..count {
-            let Some(value) = self.value() else { break };
-            values.push(value);
-            if !self.input.is_sound() {
-                break;
-            }
-        }
-        values
     }
 
     fn vector<const N: usize>(&mut self, count: u32, number: fn([u8; N]) -> f64) -> Option<Value> {
@@ -294,6 +235,40 @@ impl<'r, 'a> Reader<'r, 'a> {
             }
         }
         Some((number << 8) | u32::from(self.input.u8()?))
+    }
+}
+
+impl<'a> Decode<'a> for Reader<'_, 'a> {
+    fn input(&mut self) -> &mut Input<'a> {
+        self.input
+    }
+
+    fn value(&mut self) -> Option<Value> {
+        let at = self.input.position();
+        Some(match self.input.marker()? {
+            UNDEFINED => Value::Undefined,
+            NULL => Value::Null,
+            FALSE => Value::Boolean(false),
+            TRUE => Value::Boolean(true),
+            INTEGER => {
+                // 29 bits with a sign: up to the top of the word and down again.
+                let number = (self.u29()? << 3) as i32 >> 3;
+                Value::Number(f64::from(number))
+            }
+            DOUBLE => Value::Number(self.input.f64()?),
+            STRING => Value::String(text(self.string()?)),
+            marker @ XML_DOCUMENT..=DICTIONARY => return self.referable(marker, at),
+            marker => return self.input.fail(DecodeErrorKind::Marker(marker), at),
+        })
+    }
+
+    /// The empty key is behind the last one.
+    fn property(&mut self) -> Option<(String, Value)> {
+        let key = self.string()?;
+        if key.is_empty() {
+            return None;
+        }
+        Some((text(key), self.value()?))
     }
 }
 

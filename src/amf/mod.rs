@@ -21,6 +21,7 @@
 
 pub mod amf0;
 pub mod amf3;
+mod decode;
 #[cfg(any(test, feature = "fuzzing"))]
 mod fuzz;
 mod input;

@@ -36,7 +36,8 @@ fn classify(kind: TagKind, body: &[u8]) {
     assert!(body.ends_with(&relayed));
 }
 
-fn read(limits: &ReaderLimits, stream: &[u8], cut: usize) -> (Vec<Item>, Option<ReadError>) {
+/// Everything that comes out of `stream` when it is given in parts of `cut` bytes.
+pub(super) fn read(limits: &ReaderLimits, stream: &[u8], cut: usize) -> (Vec<Item>, Option<ReadError>) {
     let most_held = limits.max_tag_len.max(2 * limits.max_resync_len) as usize + 64;
     let mut reader = Reader::new(limits.clone());
     let mut items = Vec::new();
@@ -56,7 +57,10 @@ fn read(limits: &ReaderLimits, stream: &[u8], cut: usize) -> (Vec<Item>, Option<
         match reader.finish() {
             Ok(Some(item)) => items.push(item),
             Ok(None) => return (items, None),
-            Err(error) => return (items, Some(error)),
+            Err(error) => {
+                assert_eq!(reader.read(&mut &b"FLV"[..]), Err(error), "errors stay");
+                return (items, Some(error));
+            }
         }
     }
 }

@@ -1,7 +1,9 @@
-//! Counters of the whole server, and warnings that repeat at most once a second.
+//! Counters of the whole server, and warnings that do not repeat themselves: at most once a second, or once until it works.
 
 use crate::rtmp::MonoTime;
+use alloc::string::String;
 use core::{
+    fmt::Display,
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
@@ -63,6 +65,30 @@ impl Throttle {
         }
         self.last = Some(now);
         Some(core::mem::take(&mut self.held_back))
+    }
+}
+
+/// Tells why something that is tried again and again does not work: each reason once, the same again at debug level.
+#[derive(Debug, Default)]
+pub(super) struct Failures {
+    /// The last one, until it works again.
+    last: Option<String>,
+}
+
+impl Failures {
+    /// `what` has failed, and is tried again after `wait`.
+    pub(super) fn tell(&mut self, what: impl Display, why: String, wait: Duration) {
+        if self.last.as_ref() == Some(&why) {
+            log::debug!("{what}: {why}; again in {} ms", wait.as_millis());
+        } else {
+            log::warn!("{what}: {why}; trying again");
+        }
+        self.last = Some(why);
+    }
+
+    /// It works.
+    pub(super) fn forget(&mut self) {
+        self.last = None;
     }
 }
 

@@ -2,38 +2,12 @@ use super::*;
 use crate::flv::{fuzz, writer};
 use alloc::{format, vec};
 
-/// Everything that comes out of `stream` when it is given in parts of `cut` bytes.
-fn read_cut(limits: &ReaderLimits, stream: &[u8], cut: usize) -> (Vec<Item>, Option<ReadError>) {
-    let mut reader = Reader::new(limits.clone());
-    let mut items = vec![];
-    for mut part in stream.chunks(cut) {
-        loop {
-            match reader.read(&mut part) {
-                Ok(Some(item)) => items.push(item),
-                Ok(None) => break,
-                Err(error) => return (items, Some(error)),
-            }
-        }
-        assert!(part.is_empty());
-    }
-    loop {
-        match reader.finish() {
-            Ok(Some(item)) => items.push(item),
-            Ok(None) => return (items, None),
-            Err(error) => {
-                assert_eq!(reader.read(&mut &b"FLV"[..]), Err(error), "errors stay");
-                return (items, Some(error));
-            }
-        }
-    }
-}
-
 /// Reads whole, byte by byte and in odd parts: all must agree.
 fn read(stream: &[u8]) -> (Vec<Item>, Option<ReadError>) {
     let limits = ReaderLimits::default();
-    let whole = read_cut(&limits, stream, stream.len().max(1));
+    let whole = fuzz::read(&limits, stream, stream.len().max(1));
     for cut in [1, 2, 3, 7, 13, 64] {
-        assert_eq!(read_cut(&limits, stream, cut), whole, "parts of {cut} bytes");
+        assert_eq!(fuzz::read(&limits, stream, cut), whole, "parts of {cut} bytes");
     }
     whole
 }
@@ -155,9 +129,9 @@ fn other_formats_are_refused() {
 #[test]
 fn a_header_of_max_header_len_is_skipped_and_one_more_is_refused() {
     let limits = ReaderLimits { max_header_len: 20, ..ReaderLimits::default() };
-    let (items, error) = read_cut(&limits, b"FLV\x01\x05\0\0\0\x14...........", 64);
+    let (items, error) = fuzz::read(&limits, b"FLV\x01\x05\0\0\0\x14...........", 64);
     assert_eq!((items.len(), error), (1, None));
-    let (_, error) = read_cut(&limits, b"FLV\x01\x05\0\0\0\x15............", 64);
+    let (_, error) = fuzz::read(&limits, b"FLV\x01\x05\0\0\0\x15............", 64);
     assert_eq!(error, Some(ReadError { kind: ReadErrorKind::HeaderTooLong, offset: 0 }));
 }
 
@@ -274,7 +248,7 @@ fn garbage_of_max_damage_is_survived_and_one_byte_more_is_not() {
         [(46, None), (47, Some(ReadError { kind: ReadErrorKind::Damaged, offset: starts[2] as u64 - 4 }))]
     {
         let damaged = [&stream[..starts[2]], &vec![0xff; garbage], &stream[starts[2]..]].concat();
-        let (items, error) = read_cut(&limits, &damaged, 5);
+        let (items, error) = fuzz::read(&limits, &damaged, 5);
         assert_eq!(error, expected, "{garbage} bytes");
         assert_eq!(tags(&items).len(), if expected.is_none() { 6 } else { 2 });
     }
@@ -285,7 +259,7 @@ fn a_tag_of_max_tag_len_is_read_and_a_longer_one_passed_over() {
     let limits = ReaderLimits { max_tag_len: 30, ..ReaderLimits::default() };
     for (len, read) in [(30, true), (31, false)] {
         let all = [tag(TagKind::Video, 0, &vec![0x27; len]), tag(TagKind::Audio, 0, &[0xaf, 1])];
-        let (items, error) = read_cut(&limits, &stream_of(&all).0, 9);
+        let (items, error) = fuzz::read(&limits, &stream_of(&all).0, 9);
         assert_eq!((tags(&items), error), (if read { all.to_vec() } else { all[1..].to_vec() }, None));
     }
 }
@@ -297,7 +271,7 @@ fn after_damage_a_tag_of_max_resync_len_is_found_and_a_longer_one_is_not() {
         let all = [tag(TagKind::Video, 0, &vec![0x27; len]), tag(TagKind::Audio, 0, &[0xaf, 1])];
         let (stream, _) = stream_of(&all);
         let damaged = [&stream[..13], &[0xff; 20], &stream[13..]].concat();
-        let (items, error) = read_cut(&limits, &damaged, 9);
+        let (items, error) = fuzz::read(&limits, &damaged, 9);
         assert_eq!((tags(&items), error), (if found { all.to_vec() } else { all[1..].to_vec() }, None));
     }
 }

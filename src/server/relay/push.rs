@@ -9,7 +9,7 @@ use super::{
         Shared,
         client::{ClientError, ClientOptions, Publisher},
         source::{Backoff, shown},
-        stats::Throttle,
+        stats::{Failures, Throttle},
         tap::{Tap, Tapped},
     },
     Push, identity,
@@ -28,7 +28,7 @@ pub(in crate::server) fn start(shared: &Arc<Shared>, number: usize, push: Push) 
         shared: shared.clone(),
         backoff: Backoff::new(shared.retry),
         push,
-        failure: None,
+        failures: Failures::default(),
         gaps: Throttle::default(),
     };
     shared.jobs.spawn(format!("weir-push-{number}"), move || job.run())
@@ -38,8 +38,7 @@ struct Job {
     shared: Arc<Shared>,
     push: Push,
     backoff: Backoff,
-    /// The last failure, until it works again.
-    failure: Option<String>,
+    failures: Failures,
     gaps: Throttle,
 }
 
@@ -96,13 +95,7 @@ impl Job {
 
     fn report(&mut self, why: String, wait: Duration) {
         let (path, url) = (&self.push.path, &self.push.url);
-        let line = format!("{path} cannot be sent to {url}: {why}");
-        if self.failure.as_ref() == Some(&why) {
-            log::debug!("{line}; again in {} ms", wait.as_millis());
-        } else {
-            log::warn!("{line}; trying again");
-        }
-        self.failure = Some(why);
+        self.failures.tell(format_args!("{path} cannot be sent to {url}"), why, wait);
     }
 
     /// One connection, from its start to its end.
@@ -117,7 +110,7 @@ impl Job {
             Err(error) => return Left::from(error),
         };
         log::info!("{path} is sent to {url}");
-        self.failure = None;
+        self.failures.forget();
         let started = self.shared.now();
         let left = loop {
             let now = self.shared.now();

@@ -9,10 +9,10 @@ use crate::server::{
     Shared,
     port::Mailbox,
     registry::{Ending, HubHandle, Publishing},
-    stats::Throttle,
+    stats::{Failures, Throttle},
 };
 use crate::{flv::Tag, rtmp::MonoTime};
-use alloc::{boxed::Box, format, string::String, sync::Arc};
+use alloc::{boxed::Box, string::String, sync::Arc};
 use crossbeam_channel::{Receiver, Sender, after, select};
 use std::io;
 
@@ -53,7 +53,7 @@ pub(in crate::server) fn start(
         lifetime,
         changes,
         backoff,
-        failure: None,
+        failures: Failures::default(),
         started: None,
         damage: Throttle::default(),
         idle_since: None,
@@ -70,8 +70,7 @@ struct Job {
     /// Players or publishers of the hub have come or gone.
     changes: Receiver<()>,
     backoff: Backoff,
-    /// The last failure, until it works again.
-    failure: Option<String>,
+    failures: Failures,
     /// Since when this feed's tags go out.
     started: Option<MonoTime>,
     damage: Throttle,
@@ -171,13 +170,7 @@ impl Job {
         let worked = self.started.map(|started| now.since(started)).unwrap_or_default();
         let wait = self.backoff.failed(worked);
         let (path, input) = (self.hub.path(), &self.input);
-        let line = format!("{path}: {input} failed: {why}");
-        if self.failure.as_ref() == Some(&why) {
-            log::debug!("{line}; again in {} ms", wait.as_millis());
-        } else {
-            log::warn!("{line}; trying again");
-        }
-        self.failure = Some(why);
+        self.failures.tell(format_args!("{path}: {input} failed"), why, wait);
         let until = now + wait;
         loop {
             let rest = until.since(self.shared.now());
@@ -242,7 +235,7 @@ impl Job {
                 mailbox: Some(mailbox),
             };
             log::info!("{}: {} has started", self.hub.path(), self.input);
-            self.failure = None;
+            self.failures.forget();
             self.started.get_or_insert(now);
         }
         if let Some(publishing) = &publication.publishing {
