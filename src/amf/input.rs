@@ -8,7 +8,7 @@
 //! Once something fails, everything stops, but containers keep what they hold: a metadata object with one strange
 //! property is still worth reading. Hence the `Option`s: `None` says "stop", and why is in [`Input::failure`].
 
-use crate::rtmp::{Limit, Limits, wire::Cursor};
+use crate::rtmp::wire::Cursor;
 use alloc::{string::String, vec::Vec};
 use core::{error, fmt, ops::Range};
 
@@ -29,18 +29,15 @@ impl Budget {
     /// Decoding, encoding and dropping values recurse once a level: deep enough for every writer known, and
     /// shallow enough for the stack of a small thread.
     pub const MAX_DEPTH: usize = 128;
-}
-
-impl From<&Limits> for Budget {
-    fn from(limits: &Limits) -> Budget {
-        Budget::new(limits.max_amf_depth, limits.max_amf_values)
-    }
+    /// Levels unless somebody says otherwise.
+    pub const DEFAULT_DEPTH: usize = 32;
+    /// Values unless somebody says otherwise: a keyframe index in `onMetaData` holds that many numbers.
+    pub const DEFAULT_VALUES: usize = 100_000;
 }
 
 impl Default for Budget {
-    /// That of the default [`Limits`].
     fn default() -> Budget {
-        Budget::from(&Limits::default())
+        Budget::new(Budget::DEFAULT_DEPTH, Budget::DEFAULT_VALUES)
     }
 }
 
@@ -71,17 +68,6 @@ pub enum DecodeErrorKind {
     TooManyValues,
 }
 
-impl DecodeErrorKind {
-    /// The ceiling that was passed, if it was one.
-    pub const fn limit(self) -> Option<Limit> {
-        match self {
-            DecodeErrorKind::TooDeep => Some(Limit::AmfDepth),
-            DecodeErrorKind::TooManyValues => Some(Limit::AmfValues),
-            _ => None,
-        }
-    }
-}
-
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind {
@@ -91,8 +77,8 @@ impl fmt::Display for DecodeError {
             DecodeErrorKind::Externalizable => {
                 f.write_str("AMF3 object of an unknown externalizable class")?
             }
-            DecodeErrorKind::TooDeep => write!(f, "{}", Limit::AmfDepth)?,
-            DecodeErrorKind::TooManyValues => write!(f, "{}", Limit::AmfValues)?,
+            DecodeErrorKind::TooDeep => f.write_str("AMF nested deeper than the budget says")?,
+            DecodeErrorKind::TooManyValues => f.write_str("more AMF values than the budget says")?,
         }
         write!(f, " (at byte {} of the values)", self.offset)
     }

@@ -444,9 +444,8 @@ fn amf3_leaves_out_what_it_cannot_say() {
 fn errors_name_the_place_and_the_limit() {
     let (_, error) = amf0::decode_all(&bytes("05 05"), Budget::new(1, 1));
     let error = error.expect("two values are more than one");
-    assert_eq!(error.kind.limit(), Some(crate::rtmp::Limit::AmfValues));
-    assert_eq!(error.to_string(), "more AMF values than max_amf_values (at byte 1 of the values)");
-    assert_eq!(Truncated.limit(), None);
+    assert_eq!(error.kind, TooManyValues);
+    assert_eq!(error.to_string(), "more AMF values than the budget says (at byte 1 of the values)");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! doubling, so up to twice that), one message under decoding, `max_queued_events` events and `max_queued_output`
 //! bytes of output (a reply to one message may pass the last two by that one reply). `None` means no limit, never 0.
 
+use crate::amf::{Budget, DecodeErrorKind};
 use core::{fmt, time::Duration};
 
 /// Ceilings of one session. Everything has a default that suits live streaming; see each field.
@@ -68,8 +69,8 @@ impl Default for Limits {
             max_chunk_streams: 64,
             max_message_streams: 32,
             max_name_len: 4 << 10,
-            max_amf_depth: 32,
-            max_amf_values: 100_000,
+            max_amf_depth: Budget::DEFAULT_DEPTH,
+            max_amf_values: Budget::DEFAULT_VALUES,
             max_queued_events: 256,
             max_queued_output: 8 << 20,
             max_queued_replies: 64 << 10,
@@ -81,6 +82,12 @@ impl Default for Limits {
             ping_timeout: Duration::from_secs(60),
             linger_timeout: Duration::from_secs(2),
         }
+    }
+}
+
+impl From<&Limits> for Budget {
+    fn from(limits: &Limits) -> Budget {
+        Budget::new(limits.max_amf_depth, limits.max_amf_values)
     }
 }
 
@@ -105,6 +112,17 @@ pub enum Limit {
     AmfValues,
     /// [`Limits::max_tiny_chunks`]
     TinyChunks,
+}
+
+impl Limit {
+    /// The one that AMF passed, if it did.
+    pub(super) const fn of_amf(kind: DecodeErrorKind) -> Option<Limit> {
+        match kind {
+            DecodeErrorKind::TooDeep => Some(Limit::AmfDepth),
+            DecodeErrorKind::TooManyValues => Some(Limit::AmfValues),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for Limit {

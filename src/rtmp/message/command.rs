@@ -7,7 +7,7 @@
 use super::{DecodeFailure, Ignored, type_id};
 use crate::{
     amf::{Budget, Object, Value, amf0},
-    rtmp::Limits,
+    rtmp::{Limit, Limits},
 };
 use alloc::{string::String, vec, vec::Vec};
 use core::fmt;
@@ -48,7 +48,7 @@ impl Command {
     pub fn decode(type_id: u8, body: &[u8], limits: &Limits) -> Result<Command, DecodeFailure> {
         let body = skip_format_byte(type_id, body);
         let (values, error) = amf0::decode_all(body, Budget::from(limits));
-        if let Some(limit) = error.and_then(|error| error.kind.limit()) {
+        if let Some(limit) = error.and_then(|error| Limit::of_amf(error.kind)) {
             return Err(DecodeFailure::Limit(limit));
         }
         let mut values = values.into_iter().peekable();
