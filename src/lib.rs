@@ -3,6 +3,7 @@
 //! | module | what | std? |
 //! |---|---|---|
 //! | [`amf`] | AMF0 and AMF3 values: decode with budgets, encode | no |
+//! | [`base`] | shared bytes, clocks, reading of fields: what all of them build on | no |
 //! | [`codec`] | what is inside of tags: records, parameter sets, raw streams | no |
 //! | [`flv`] | tags: the currency of the server; FLV reader and writer | no |
 //! | [`rtmp`] | one RTMP connection as a state machine, client or server | no |
@@ -12,7 +13,7 @@
 //! | `cli` | the flags of the program | feature `server` |
 //! | `server` | sockets, threads, clocks, files: the only impure part | feature `server` |
 //!
-//! With `--no-default-features` only the first four are built, for `no_std` with `alloc`.
+//! With `--no-default-features` only the first five are built, for `no_std` with `alloc`.
 #![no_std]
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -22,6 +23,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod amf;
+pub mod base;
 #[cfg(feature = "server")]
 pub mod cli;
 pub mod codec;

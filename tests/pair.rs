@@ -6,9 +6,10 @@ mod support;
 use support::{Pair, Split, tag};
 use weir::{
     amf::Value,
+    base::{Payload, Timestamp},
     flv::{Tag, TagKind},
     rtmp::{
-        ErrorKind, Event, Limits, MessageStreamId, Payload, Timer, Timestamp,
+        ErrorKind, Event, Limits, MessageStreamId, Timer,
         session::{
             ClientConfig, CloseReason, Notice, Play, PlayStart, PublishType, RejectReason, ServerConfig,
             State, StreamNotice, Wanted,

@@ -8,7 +8,7 @@
 //! Once something fails, everything stops, but containers keep what they hold: a metadata object with one strange
 //! property is still worth reading. Hence the `Option`s: `None` says "stop", and why is in [`Input::failure`].
 
-use crate::rtmp::wire::Cursor;
+use crate::base::wire::Cursor;
 use alloc::{string::String, vec::Vec};
 use core::{error, fmt, ops::Range};
 

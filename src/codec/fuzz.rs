@@ -5,8 +5,8 @@
 
 use super::{aac, annexb, audio_format, av1, dimensions, h264, h265, mp3, nal, opus, raw::RawReader, vpx};
 use crate::{
+    base::Timestamp,
     flv::{Codec, Tag, TagRole},
-    rtmp::Timestamp,
 };
 use alloc::vec::Vec;
 

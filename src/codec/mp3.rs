@@ -2,7 +2,7 @@
 //!
 //! Not here: files (`media::mp3`), free format, ID3 contents. Total: broken bytes give `None`.
 
-use crate::rtmp::wire::Cursor;
+use crate::base::wire::Cursor;
 
 /// The header of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

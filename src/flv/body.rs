@@ -5,7 +5,7 @@
 //! frame data can be read straight in behind.
 
 use super::Codec;
-use crate::rtmp::wire::u24_bytes;
+use crate::base::wire::u24_bytes;
 use alloc::vec::Vec;
 
 /// How an audio codec's frames announce themselves in classic tags. AAC always says 44100 Hz stereo, whatever it is.

@@ -9,7 +9,7 @@
 //! v2 before it, and neither matters here.
 
 use super::{TagKind, codec::Codec, data, metadata};
-use crate::rtmp::wire::Cursor;
+use crate::base::wire::Cursor;
 use core::{iter::FusedIterator, ops::Range};
 
 /// What a tag is for: decides what is cached for late joiners and where decoding can start.

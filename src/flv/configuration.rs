@@ -7,7 +7,7 @@
 //! Bounds: [`MAX_TAGS`] and [`MAX_BYTES`]; what is beyond is not kept.
 
 use super::{Tag, TagKind, TagRole};
-use crate::rtmp::Timestamp;
+use crate::base::Timestamp;
 use alloc::vec::Vec;
 
 /// Configuration tags of one stream: two kinds of media with some tracks each, and metadata. Real streams use 3 to 8.

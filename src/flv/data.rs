@@ -4,7 +4,7 @@
 //! the server to keep the message for late joiners and is not passed on (sent by ffmpeg,
 //! OBS and GStreamer). AMF3 data messages (RTMP and FLV type 15) are the same behind one format byte.
 
-use crate::rtmp::{Payload, wire::Cursor};
+use crate::base::{Payload, wire::Cursor};
 
 /// The message that players get: without format byte and without a leading `@setDataFrame`. Shares the bytes.
 pub fn relayed(body: &Payload) -> Payload {

@@ -4,7 +4,7 @@
 //! the limits; tags that were written are read back as they were.
 
 use super::{Item, ReadError, Reader, ReaderLimits, TagClass, TagKind, data, writer};
-use crate::rtmp::Payload;
+use crate::base::Payload;
 use alloc::vec::Vec;
 
 /// The first byte cuts the stream, the rest is it.

@@ -9,7 +9,7 @@
 //! sense, the reader looks for the next place at which header, size and the PreviousTagSize behind agree.
 
 use super::{Tag, TagKind, data};
-use crate::rtmp::{Payload, Timestamp, wire::Cursor};
+use crate::base::{Payload, Timestamp, wire::Cursor};
 use alloc::vec::Vec;
 use core::{fmt, mem};
 

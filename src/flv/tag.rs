@@ -4,7 +4,7 @@
 //! `writer`.
 
 use super::class::TagClass;
-use crate::rtmp::{Payload, Timestamp};
+use crate::base::{Payload, Timestamp};
 
 /// What a tag carries. The numbers are both FLV tag types and RTMP message types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,7 +1,7 @@
 //! Classification, by tables of bodies.
 
 use super::{Codec, Tag, TagClass, TagKind, TagRole, Track};
-use crate::rtmp::{Payload, Timestamp};
+use crate::base::{Payload, Timestamp};
 use alloc::{string::String, string::ToString, vec, vec::Vec};
 
 /// "91 'hvc1' 000028" -> bytes: hex, and text between quotes.

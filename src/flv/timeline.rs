@@ -4,7 +4,7 @@
 //! comes before that frame (metadata, sequence headers, which many clients stamp 0) gets the same place.
 
 use super::TagKind;
-use crate::rtmp::Timestamp;
+use crate::base::Timestamp;
 
 /// The outgoing clock of one stream.
 #[derive(Debug, Default)]

@@ -5,7 +5,7 @@
 //! Bodies need not be copied: write [`tag_header`], the shared body and [`previous_tag_size`].
 
 use super::Tag;
-use crate::rtmp::wire::u24_bytes;
+use crate::base::wire::u24_bytes;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -69,8 +69,8 @@ const MAX_TAG_LEN: u32 = 0xff_ffff;
 mod tests {
     use super::*;
     use crate::{
+        base::{Payload, Timestamp},
         flv::TagKind,
-        rtmp::{Payload, Timestamp},
     };
     use alloc::vec;
 

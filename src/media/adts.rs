@@ -8,12 +8,12 @@ use super::{
     frames::{Frames, Framing},
 };
 use crate::{
+    base::{Payload, Timestamp},
     codec::aac::{ADTS_HEADER_LEN, AdtsHeader, AudioSpecificConfig, MAX_ADTS_FRAME_LEN},
     flv::{
         Codec, Tag, TagKind,
         body::{self, AudioFormat},
     },
-    rtmp::{Payload, Timestamp},
 };
 use alloc::vec::Vec;
 

@@ -6,8 +6,8 @@
 use super::MediaInfo;
 use crate::{
     amf::{Budget, Object, Value},
+    base::{Payload, Timestamp},
     flv::{Codec, Tag, TagKind, metadata, summary},
-    rtmp::{Payload, Timestamp},
 };
 use alloc::{string::String, vec::Vec};
 

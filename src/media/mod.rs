@@ -19,8 +19,8 @@ pub use mp3::Mp3Reader;
 pub use mp4::Mp4Reader;
 
 use crate::{
+    base::Timestamp,
     flv::{Codec, Tag},
-    rtmp::Timestamp,
 };
 use alloc::{boxed::Box, string::String, vec::Vec};
 use core::fmt;

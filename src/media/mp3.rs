@@ -10,12 +10,12 @@ use super::{
     frames::{Frames, Framing, scaled},
 };
 use crate::{
+    base::{Payload, Timestamp},
     codec::mp3::{FrameHeader, HEADER_LEN, MAX_FRAME_LEN, VbrHeader},
     flv::{
         Codec, Tag, TagKind,
         body::{self, AudioFormat},
     },
-    rtmp::{Payload, Timestamp},
 };
 use alloc::vec::Vec;
 

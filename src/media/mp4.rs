@@ -11,6 +11,7 @@
 
 use super::{AudioInfo, Keyframe, MAX_KEYFRAMES, MediaError, MediaInfo, MediaReader, ReadAt, VideoInfo};
 use crate::{
+    base::Timestamp,
     codec::{h265, nal},
     flv::{Codec, Tag, TagKind, body},
     mp4::{
@@ -22,7 +23,6 @@ use crate::{
         track::Track,
         window::Window,
     },
-    rtmp::Timestamp,
 };
 use alloc::vec::Vec;
 

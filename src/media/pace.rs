@@ -10,8 +10,8 @@
 
 use super::{MediaError, MediaReader, metadata};
 use crate::{
+    base::Timestamp,
     flv::{Change, Configuration, Tag, TagKind, TagRole},
-    rtmp::Timestamp,
 };
 use alloc::collections::VecDeque;
 use core::time::Duration;

@@ -3,7 +3,7 @@
 //! Honoured: a delay, and the media time of the first part that is shown. A list of several parts would need frames
 //! to be left out and repeated; it is played as if its first part had no end.
 
-use crate::rtmp::wire::Cursor;
+use crate::base::wire::Cursor;
 
 /// The media time at which the presentation is at 0, negative for a track that starts late. `elst` is the content of
 /// the box; `None` stands for a list that is broken or empty, and means the same as none at all.

@@ -7,6 +7,7 @@
 
 use super::boxes::{Boxes, Mp4Box};
 use crate::{
+    base::wire::Cursor,
     codec::{
         self,
         aac::AudioSpecificConfig,
@@ -14,7 +15,6 @@ use crate::{
     },
     flv::Codec,
     media::{MediaError, ReadAt},
-    rtmp::wire::Cursor,
 };
 use alloc::vec::Vec;
 

@@ -13,8 +13,8 @@ use super::{
     window::Window,
 };
 use crate::{
+    base::wire::Cursor,
     media::{MediaError, ReadAt},
-    rtmp::wire::Cursor,
 };
 use alloc::vec::Vec;
 

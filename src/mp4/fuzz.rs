@@ -4,9 +4,9 @@
 //! whole; no track's time goes back; no tag is longer than the file and its head.
 
 use crate::{
+    base::Timestamp,
     flv::{Codec, Tag, TagKind},
     media::{MediaReader, mp4::Mp4Reader},
-    rtmp::Timestamp,
 };
 use alloc::vec::Vec;
 

@@ -9,8 +9,8 @@ use super::{
     edits,
 };
 use crate::{
+    base::wire::Cursor,
     media::{MediaError, ReadAt},
-    rtmp::wire::Cursor,
 };
 use alloc::vec::Vec;
 

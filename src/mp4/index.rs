@@ -13,8 +13,8 @@ use super::{
     samples::Sample,
 };
 use crate::{
+    base::wire::Cursor,
     media::{MediaError, ReadAt},
-    rtmp::wire::Cursor,
 };
 use alloc::vec::Vec;
 

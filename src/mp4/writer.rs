@@ -23,7 +23,7 @@ mod track;
 pub use tags::{NothingToWrite, TagWriter};
 pub use track::Track;
 
-use crate::rtmp::Payload;
+use crate::base::Payload;
 use alloc::vec::Vec;
 use boxes::{boxed, full, put_i32, put_u32, put_u64};
 use header::{RESERVED, RESERVED_AT};

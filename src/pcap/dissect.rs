@@ -12,14 +12,14 @@ use super::{
     oddity::{self, Oddity, OddityKind},
 };
 use crate::{
+    base::{MonoTime, Timestamp, wire::Cursor},
     flv::{Tag, TagKind, TagRole},
     rtmp::{
-        Limits, MonoTime, Timestamp,
+        Limits,
         chunk::{self, RawMessage},
         handshake::Handshake,
         message::{DecodeFailure, Message, type_id},
         output::Output,
-        wire::Cursor,
     },
 };
 use alloc::{collections::BTreeMap, vec::Vec};

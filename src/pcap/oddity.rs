@@ -5,9 +5,10 @@
 
 use crate::{
     amf::{Budget, amf0},
+    base::Timestamp,
     flv::{TagKind, TagRole},
     rtmp::{
-        ErrorKind, Timestamp,
+        ErrorKind,
         chunk::RawMessage,
         message::{DecodeFailure, Ignored, Message, UserControl, type_id},
     },

@@ -11,7 +11,7 @@
 //! A whole conversation, in memory:
 //!
 //! ```
-//! use weir::rtmp::{ClientConfig, Event, MonoTime, ServerConfig, Session};
+//! use weir::{base::MonoTime, rtmp::{ClientConfig, Event, ServerConfig, Session}};
 //!
 //! let now = MonoTime(0);
 //! let mut server = Session::server(ServerConfig::default(), 1, now);
@@ -50,16 +50,11 @@ pub mod handshake;
 pub mod limits;
 pub mod message;
 pub mod output;
-pub mod payload;
 pub mod session;
-pub mod time;
-pub mod wire;
 
 pub use error::{ApiMisuse, At, Error, ErrorKind, Malformed, Misbehaviour, SendError, Timer};
 pub use limits::{Limit, Limits};
-pub use payload::Payload;
 pub use session::{ClientConfig, Event, ServerConfig, Session};
-pub use time::{MonoTime, Timestamp};
 
 use core::fmt;
 

@@ -7,7 +7,7 @@
 //! Bounds: none of its own. A drained queue keeps `KEPT_ENTRIES` and `KEPT_BYTES` at most: ten thousand idle
 //! connections are normal.
 
-use super::Payload;
+use crate::base::Payload;
 use alloc::{collections::VecDeque, vec::Vec};
 
 /// What bytes are queued for. Both wait in one queue but are counted apart, because a peer that asks and never

@@ -7,8 +7,8 @@
 
 use super::shared_tag::SharedTag;
 use crate::{
+    base::Timestamp,
     flv::{Configuration, TagRole},
-    rtmp::Timestamp,
 };
 use alloc::{sync::Arc, vec::Vec};
 use core::time::Duration;

@@ -6,7 +6,7 @@
 //! fewer publishers nothing rests, and for nothing else: not for a connect, a request, another thread, or the rest of a
 //! large message. No timeout of the poll can do this: it returns as soon as one socket is ready.
 
-use crate::rtmp::MonoTime;
+use crate::base::MonoTime;
 use core::time::Duration;
 
 /// How long a woken thread rests. With 1 ms the timer costs what the wake-ups did; 5 ms gain no more than 3.

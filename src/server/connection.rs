@@ -19,10 +19,13 @@ use super::{
     relay::StreamId,
     staging::Staged,
 };
-use crate::rtmp::{
-    Error, MessageStreamId, MonoTime, SendError, Session,
-    chunk::EncodedTags,
-    session::{CloseReason, Notice, State},
+use crate::{
+    base::MonoTime,
+    rtmp::{
+        Error, MessageStreamId, SendError, Session,
+        chunk::EncodedTags,
+        session::{CloseReason, Notice, State},
+    },
 };
 use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 use core::{fmt, net::SocketAddr, time::Duration};

@@ -4,7 +4,7 @@
 //! where it is and looked at when its time comes: then the connection's real deadline is asked and, if later,
 //! entered anew. A connection has at most one entry that counts; the others fall out when their time comes.
 
-use crate::rtmp::MonoTime;
+use crate::base::MonoTime;
 use alloc::{collections::BinaryHeap, vec::Vec};
 use core::cmp::Reverse;
 

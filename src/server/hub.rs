@@ -16,8 +16,8 @@ use super::{
     shared_tag::SharedTag,
 };
 use crate::{
+    base::{MonoTime, Timestamp},
     flv::{Change, Tag, TagKind, TagRole, Timeline},
-    rtmp::{MonoTime, Timestamp},
 };
 use alloc::{sync::Arc, vec::Vec};
 use core::time::Duration;

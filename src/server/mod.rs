@@ -84,9 +84,12 @@ pub use signals::Signals;
 pub use stats::Stats;
 pub use vod::MEDIA_APP;
 
-use crate::rtmp::{
-    Limits, MessageStreamId, MonoTime, ServerConfig,
-    session::{PublishType, RejectReason},
+use crate::{
+    base::MonoTime,
+    rtmp::{
+        Limits, MessageStreamId, ServerConfig,
+        session::{PublishType, RejectReason},
+    },
 };
 use alloc::{
     format,

@@ -7,7 +7,7 @@ use super::{
     player::Action,
     sockets::Sockets,
 };
-use crate::rtmp::MonoTime;
+use crate::base::MonoTime;
 use alloc::{sync::Arc, vec::Vec};
 use core::mem;
 

@@ -6,9 +6,10 @@
 
 use super::{connection::Connection, registry::HubHandle, shared_tag::SharedTag, stats::Throttle, vod::Ask};
 use crate::{
+    base::MonoTime,
     flv::{TagKind, TagRole},
     rtmp::{
-        MessageStreamId, MonoTime,
+        MessageStreamId,
         session::{RequestId, Wanted},
     },
 };

@@ -7,9 +7,12 @@
 use super::{
     connection::Connection, merge::Merge, player::Action, registry::HubHandle, shared_tag::SharedTag,
 };
-use crate::rtmp::{
-    MessageStreamId, MonoTime,
-    session::{CloseReason, Notice},
+use crate::{
+    base::MonoTime,
+    rtmp::{
+        MessageStreamId,
+        session::{CloseReason, Notice},
+    },
 };
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::{
@@ -327,8 +330,8 @@ mod tests {
     use super::*;
     use crate::server::testing::{feed_port, shared, video};
     use crate::{
+        base::Timestamp,
         flv::{Tag, TagKind},
-        rtmp::Timestamp,
     };
     use alloc::vec;
 

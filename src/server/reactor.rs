@@ -19,7 +19,7 @@ use super::{
     stats::Throttle,
     vod,
 };
-use crate::rtmp::{MonoTime, session::CloseReason};
+use crate::{base::MonoTime, rtmp::session::CloseReason};
 use alloc::{boxed::Box, collections::VecDeque, sync::Arc, vec::Vec};
 use core::{net::SocketAddr, time::Duration};
 use crossbeam_channel::Receiver;

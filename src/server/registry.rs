@@ -13,11 +13,9 @@ use super::{
     port::{Control, Mailbox, Port},
 };
 use crate::{
+    base::MonoTime,
     flv::Tag,
-    rtmp::{
-        MonoTime,
-        session::{CloseReason, RejectReason},
-    },
+    rtmp::session::{CloseReason, RejectReason},
 };
 use alloc::{format, string::ToString, sync::Arc};
 use core::{net::IpAddr, ops::Deref, time::Duration};

@@ -18,9 +18,10 @@ use super::{
     stats::Stats,
 };
 use crate::{
+    base::MonoTime,
     flv::{TagKind, TagRole},
     rtmp::{
-        MessageStreamId, MonoTime, SendError,
+        MessageStreamId, SendError,
         session::{CloseReason, Notice, Wanted},
     },
 };

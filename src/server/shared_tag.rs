@@ -3,8 +3,9 @@
 
 use super::SEND_CHUNK_SIZE;
 use crate::{
+    base::Timestamp,
     flv::{Tag, TagKind, TagRole, Timeline, configuration::Held},
-    rtmp::{MessageStreamId, Timestamp, chunk::EncodedTags},
+    rtmp::{MessageStreamId, chunk::EncodedTags},
 };
 use alloc::sync::Arc;
 use std::sync::OnceLock;

@@ -8,7 +8,7 @@ use super::{
     deadlines::Deadlines,
     port::ConnectionId,
 };
-use crate::rtmp::MonoTime;
+use crate::base::MonoTime;
 use alloc::{vec, vec::Vec};
 use core::time::Duration;
 use mio::{Events, Poll, Token, Waker, event::Event};

@@ -1,6 +1,6 @@
 //! Counters of the whole server, and warnings that do not repeat themselves: at most once a second, or once until it works.
 
-use crate::rtmp::MonoTime;
+use crate::base::MonoTime;
 use alloc::string::String;
 use core::{
     fmt::Display,

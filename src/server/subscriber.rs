@@ -21,9 +21,12 @@ use super::{
     stats::Throttle,
     vod::{self, Ask},
 };
-use crate::rtmp::{
-    MessageStreamId, MonoTime,
-    session::{CloseReason, RequestId, Wanted},
+use crate::{
+    base::MonoTime,
+    rtmp::{
+        MessageStreamId,
+        session::{CloseReason, RequestId, Wanted},
+    },
 };
 use alloc::{sync::Arc, vec, vec::Vec};
 use crossbeam_channel::{Receiver, bounded, unbounded};

@@ -11,7 +11,7 @@ use super::{
     registry::HubHandle,
     shared_tag::SharedTag,
 };
-use crate::rtmp::MonoTime;
+use crate::base::MonoTime;
 use alloc::{collections::VecDeque, sync::Arc};
 use crossbeam_channel::{Receiver, bounded, select, unbounded};
 

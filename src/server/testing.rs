@@ -6,8 +6,8 @@ use super::{
     shared_tag::SharedTag,
 };
 use crate::{
+    base::Timestamp,
     flv::{Tag, TagKind},
-    rtmp::Timestamp,
 };
 use alloc::{sync::Arc, vec, vec::Vec};
 

@@ -4,9 +4,9 @@
 use crate::{Report, programs::Server};
 use std::{fs, path::Path, thread, time::Duration};
 use weir::{
+    base::Timestamp,
     flv::{Item, Reader, ReaderLimits, Tag, TagKind, TagRole, writer},
     media::metadata,
-    rtmp::Timestamp,
 };
 
 #[test]

@@ -7,9 +7,9 @@ use std::{
     path::{Path, PathBuf},
 };
 use weir::{
+    base::Timestamp,
     flv::{Codec, Tag, TagKind, TagRole},
     media::{MediaReader, mp4::Mp4Reader},
-    rtmp::Timestamp,
 };
 
 /// A packet: kind, decode and presentation time in milliseconds from the earliest decode time on, size, hash, key.

@@ -428,7 +428,7 @@ fn a_name_inside_of_an_object_has_the_same_longest_length() {
 
 #[test]
 fn a_server_cannot_make_a_client_grow_or_answer_without_end() {
-    let mut client = Peer::new(Session::client(ClientConfig::default(), 1, weir::rtmp::MonoTime(0)));
+    let mut client = Peer::new(Session::client(ClientConfig::default(), 1, weir::base::MonoTime(0)));
     client.feed(&peer::handshake()).unwrap();
     client.forget();
     let answers = [

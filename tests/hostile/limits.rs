@@ -5,9 +5,10 @@ use crate::peer::{self, CONNECTION, HANDSHAKE_LEN, Peer, STREAM, however_cut};
 use core::time::Duration;
 use weir::{
     amf::{Object, Value},
+    base::{MonoTime, Timestamp},
     flv::{Tag, TagKind},
     rtmp::{
-        At, Error, ErrorKind, Event, Limit, Limits, MonoTime, SendError, Timer, Timestamp,
+        At, Error, ErrorKind, Event, Limit, Limits, SendError, Timer,
         message::{Command, Ignored, type_id},
         session::{CloseReason, State},
     },

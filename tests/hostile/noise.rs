@@ -7,9 +7,10 @@ use crate::{
 };
 use weir::{
     amf::Value,
+    base::{MonoTime, Timestamp},
     flv::{Tag, TagKind},
     rtmp::{
-        ClientConfig, Event, Limits, MessageStreamId, MonoTime, ServerConfig, Session, Timestamp,
+        ClientConfig, Event, Limits, MessageStreamId, ServerConfig, Session,
         message::type_id,
         session::{Play, PlayStart, State, Wanted},
     },

@@ -2,8 +2,9 @@
 
 use weir::{
     amf::{Object, Value},
+    base::MonoTime,
     rtmp::{
-        Error, Event, Limits, MessageStreamId, MonoTime, ServerConfig, Session,
+        Error, Event, Limits, MessageStreamId, ServerConfig, Session,
         chunk::{Reader, Writer},
         message::{Command, Message, type_id},
         output::Output,

@@ -4,9 +4,10 @@
 use crate::peer::{self, CONNECTION, HANDSHAKE_LEN, Peer, Random, STREAM, however_cut};
 use weir::{
     amf::{Object, Value},
+    base::Timestamp,
     flv::{Tag, TagKind},
     rtmp::{
-        At, Error, ErrorKind, Event, Limits, Malformed, MessageStreamId, Timestamp,
+        At, Error, ErrorKind, Event, Limits, Malformed, MessageStreamId,
         message::{Ignored, Message, type_id},
         session::{Call, CloseReason, RejectReason, State},
     },

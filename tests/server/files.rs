@@ -3,9 +3,10 @@
 use super::*;
 use std::{fs, path::PathBuf};
 use weir::{
+    base::Timestamp,
     flv::{TagKind, TagRole, writer},
     rtmp::{
-        MessageStreamId, Timestamp,
+        MessageStreamId,
         session::{Play, PlayStart, Wanted},
     },
 };

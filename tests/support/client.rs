@@ -7,9 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 use weir::{
+    base::{MonoTime, Timestamp},
     flv::{Tag, TagKind},
     rtmp::{
-        ClientConfig, Event, MessageStreamId, MonoTime, Session, Timestamp,
+        ClientConfig, Event, MessageStreamId, Session,
         session::{Play, PlayStart, PublishType, StreamNotice, Wanted},
     },
 };

@@ -1,8 +1,9 @@
 //! Drives a session with recorded bytes, cut in one way or another, and writes down what it says.
 
 use weir::{
+    base::MonoTime,
     pcap::Stream,
-    rtmp::{Event, MonoTime, Session, session::State},
+    rtmp::{Event, Session, session::State},
 };
 
 /// How the recorded bytes reach the session.

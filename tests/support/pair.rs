@@ -2,9 +2,10 @@
 //! and a bound on steps, so that a livelock fails instead of hanging.
 
 use weir::{
+    base::{MonoTime, Payload, Timestamp},
     flv::{Tag, TagKind},
     rtmp::{
-        Error, Event, MessageStreamId, MonoTime, Payload, Session, Timestamp,
+        Error, Event, MessageStreamId, Session,
         session::{ClientConfig, ServerConfig, State},
     },
 };

@@ -18,8 +18,8 @@ use std::{
 };
 use weir::{
     amf::{Budget, Object, Value, amf0},
+    base::Timestamp,
     flv::{Item, ReadErrorKind, Reader, ReaderLimits, Tag, TagKind, TagRole, metadata, writer},
-    rtmp::Timestamp,
     server::{Config, Server},
 };
 

@@ -7,9 +7,10 @@ use divan::{
 };
 use weir::{
     amf::{Budget, amf0},
+    base::MonoTime,
     flv::Tag,
     rtmp::{
-        Limits, MonoTime,
+        Limits,
         chunk::{DEFAULT_CHUNK_SIZE, EncodedTags, Reader, Writer},
         handshake::Handshake,
         output::Output,

@@ -9,11 +9,14 @@ use divan::{
     Bencher, black_box,
     counter::{BytesCount, ItemsCount},
 };
-use weir::flv::Tag;
-use weir::rtmp::{
-    ClientConfig, MonoTime, ServerConfig, Session,
-    chunk::EncodedTags,
-    session::{Play, PlayStart, PublishType, Wanted},
+use weir::{
+    base::MonoTime,
+    flv::Tag,
+    rtmp::{
+        ClientConfig, ServerConfig, Session,
+        chunk::EncodedTags,
+        session::{Play, PlayStart, PublishType, Wanted},
+    },
 };
 
 /// Bytes that a server session holds once it is connected and nothing happens: itself and its allocations.

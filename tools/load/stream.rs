@@ -6,8 +6,8 @@
 use std::time::{Duration, Instant};
 use weir::{
     amf::{Object, Value},
+    base::Timestamp,
     flv::{self, Tag, TagKind},
-    rtmp::Timestamp,
 };
 
 /// What a publisher sends.

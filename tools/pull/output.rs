@@ -7,12 +7,12 @@ use std::{
     os::unix::fs::FileExt,
 };
 use weir::{
+    base::Timestamp,
     flv::{
         Tag, TagKind, TagRole,
         summary::{Published, Summary},
         writer,
     },
-    rtmp::Timestamp,
 };
 
 /// See the module.

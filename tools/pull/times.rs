@@ -7,8 +7,8 @@
 
 use std::collections::VecDeque;
 use weir::{
+    base::{Payload, Timestamp},
     flv::{Tag, TagKind, TagRole, Timeline},
-    rtmp::{Payload, Timestamp},
 };
 
 /// See the module.

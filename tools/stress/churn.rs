@@ -19,7 +19,8 @@ use std::{
     time::{Duration, Instant},
 };
 use weir::{
-    rtmp::{Event, MonoTime, Session, session::PublishType},
+    base::MonoTime,
+    rtmp::{Event, Session, session::PublishType},
     server::client::{ClientOptions, Role, play_request, session_config},
 };
 

@@ -16,8 +16,8 @@ use std::{
     time::{Duration, Instant},
 };
 use weir::{
+    base::Timestamp,
     flv::{Item, Reader, ReaderLimits, Tag, TagKind, TagRole},
-    rtmp::Timestamp,
     server::client::{ClientOptions, Publisher},
 };
 

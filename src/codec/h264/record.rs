@@ -1,7 +1,7 @@
 //! AVCDecoderConfigurationRecord, the `avcC` box and FLV's AVC sequence header (ISO 14496-15, 5.3.3.1).
 
 use super::sps::{Sps, is_high};
-use crate::{codec::nal::append_set, rtmp::wire::Cursor};
+use crate::{base::wire::Cursor, codec::nal::append_set};
 use alloc::vec::Vec;
 
 /// A parsed record.

@@ -1,7 +1,7 @@
 //! HEVCDecoderConfigurationRecord, the `hvcC` box and the HEVC sequence header (ISO 14496-15, 8.3.3.1).
 
 use super::{PPS, SPS, Sps, VPS};
-use crate::{codec::nal::append_set, rtmp::wire::Cursor};
+use crate::{base::wire::Cursor, codec::nal::append_set};
 use alloc::vec::Vec;
 
 /// A parsed record.

@@ -5,13 +5,13 @@
 
 use super::{MAX_UNRECOGNIZED, RawError};
 use crate::{
+    base::{Payload, Timestamp},
     codec::{
         aac::{ADTS_HEADER_LEN, AdtsHeader, AudioSpecificConfig},
         mp3::{ID3_HEADER_LEN, id3v2_len},
         samples::SampleClock,
     },
     flv::{Codec, Tag, TagKind, body},
-    rtmp::{Payload, Timestamp},
 };
 use alloc::{collections::VecDeque, vec::Vec};
 

@@ -8,9 +8,9 @@ use super::{
     reorder::{Placed, Reorder},
 };
 use crate::{
+    base::{Payload, Timestamp},
     codec::annexb::{Piece, Splitter},
     flv::{Codec, Tag, TagKind, body},
-    rtmp::{Payload, Timestamp},
 };
 use alloc::{collections::VecDeque, vec::Vec};
 use core::{fmt, mem};

@@ -10,8 +10,8 @@ use super::{
 };
 use crate::{
     amf::{Object, Value},
+    base::Timestamp,
     flv::{TagKind, TagRole},
-    rtmp::Timestamp,
 };
 use alloc::vec::Vec;
 

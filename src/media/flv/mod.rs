@@ -20,8 +20,8 @@ mod tests;
 use super::{AudioInfo, Keyframe, MediaError, MediaInfo, MediaReader, ReadAt, VideoInfo, metadata};
 use crate::{
     amf::Object,
+    base::{Payload, Timestamp},
     flv::{Change, Codec, Configuration, Tag, TagKind, TagRole, configuration::Held},
-    rtmp::{Payload, Timestamp},
 };
 use alloc::{vec, vec::Vec};
 use changes::Changes;

@@ -9,8 +9,8 @@ use super::{
     stream::{FIRST_TAG, Found, Stream},
 };
 use crate::{
+    base::{Timestamp, wire::Cursor},
     flv::{TagClass, TagKind, TagRole, reader::TagHeader, writer},
-    rtmp::{Timestamp, wire::Cursor},
 };
 use alloc::{vec, vec::Vec};
 

@@ -9,9 +9,9 @@
 
 use super::{Index, Sample, Track, Writer};
 use crate::{
+    base::Payload,
     codec::{self, vpx},
     flv::{Codec, Tag, TagKind, TagRole},
-    rtmp::Payload,
 };
 use alloc::vec::Vec;
 use core::fmt;

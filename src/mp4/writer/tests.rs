@@ -3,8 +3,8 @@
 
 use super::*;
 use crate::{
+    base::Timestamp,
     flv::{Tag, TagKind},
-    rtmp::Timestamp,
 };
 use alloc::{string::String, vec};
 

@@ -5,13 +5,8 @@
 //! Bounds: a header is `MAX_LEN` bytes at most.
 //! Field notes: every number is big-endian but the message stream id, and but the 3-byte form of the csid.
 
-use super::{
-    super::{
-        MessageStreamId,
-        wire::{Cursor, u24_bytes},
-    },
-    MAX_MESSAGE_LEN,
-};
+use super::{super::MessageStreamId, MAX_MESSAGE_LEN};
+use crate::base::wire::{Cursor, u24_bytes};
 use byteorder::{ByteOrder, LittleEndian};
 use core::ops::Deref;
 

@@ -4,8 +4,11 @@
 //! [`Output`](super::output::Output), [`EncodedTags`] are tags chunked once for all their players.
 //! Not here: what a message means (`message`), and the replies to it (`session`).
 
-use super::{MessageStreamId, Payload, Timestamp};
-use crate::flv::{Tag, TagKind};
+use super::MessageStreamId;
+use crate::{
+    base::{Payload, Timestamp},
+    flv::{Tag, TagKind},
+};
 use alloc::vec::Vec;
 use header::{ChunkHeader, MessageHeader};
 

@@ -11,12 +11,11 @@
 //! it is looked for byte by byte. Tests: `tests/headers.rs`.
 
 use super::{
-    super::{
-        At, Error, ErrorKind, Limit, Limits, Malformed, MessageStreamId, Payload, Timestamp, wire::Cursor,
-    },
+    super::{At, Error, ErrorKind, Limit, Limits, Malformed, MessageStreamId},
     DEFAULT_CHUNK_SIZE, MAX_CHUNK_SIZE, RawMessage,
     header::{self, ChunkHeader, MessageHeader},
 };
+use crate::base::{Payload, Timestamp, wire::Cursor};
 use alloc::vec::Vec;
 use core::mem;
 

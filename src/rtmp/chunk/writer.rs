@@ -9,12 +9,13 @@
 
 use super::{
     super::{
-        MessageStreamId, Payload, Timestamp,
+        MessageStreamId,
         output::{Output, Purpose},
     },
     DEFAULT_CHUNK_SIZE, MAX_CHUNK_SIZE,
     header::{ChunkHeader, MessageHeader, message_length},
 };
+use crate::base::{Payload, Timestamp};
 use alloc::vec::Vec;
 
 /// Turns messages into chunks; see the module.

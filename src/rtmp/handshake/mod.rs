@@ -10,9 +10,10 @@
 //! a time in it. A version in C1 promises no digest, a version in S1 neither (SRS puts a time there).
 
 use super::{
-    At, Error, ErrorKind, Malformed, Misbehaviour, MonoTime,
+    At, Error, ErrorKind, Malformed, Misbehaviour,
     output::{Output, Purpose},
 };
+use crate::base::MonoTime;
 use alloc::vec::Vec;
 use core::mem;
 use digest::{PLAYER, SERVER};

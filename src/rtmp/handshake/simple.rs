@@ -2,7 +2,7 @@
 //!
 //! The answer to such a block is its copy, which every known peer accepts and which needs no code.
 
-use super::super::MonoTime;
+use crate::base::MonoTime;
 
 /// Bytes of C1, S1, C2 and S2.
 pub(super) const BLOCK_LEN: usize = 1536;

@@ -6,8 +6,8 @@
 
 use super::{Ignored, data, type_id};
 use crate::{
+    base::{Payload, Timestamp, wire::Cursor},
     flv::{Tag, TagKind},
-    rtmp::{Payload, Timestamp, wire::Cursor},
 };
 
 /// The tags of an aggregate, one by one, sharing its bytes. A part of another type (aggregates in aggregates, too)

@@ -1,7 +1,7 @@
 //! User control events (RTMP 1.0, 7.1.7; numbers 26, 27, 31 and 32 from Adobe's servers).
 
 use super::Ignored;
-use crate::rtmp::{MessageStreamId, wire::Cursor};
+use crate::{base::wire::Cursor, rtmp::MessageStreamId};
 use alloc::vec::Vec;
 use core::fmt;
 

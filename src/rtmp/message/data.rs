@@ -7,8 +7,9 @@
 use super::{Ignored, command::skip_format_byte, type_id};
 use crate::{
     amf::{Budget, amf0},
+    base::{Payload, Timestamp},
     flv::{Tag, TagKind, data},
-    rtmp::{Payload, Timestamp, chunk::MAX_MESSAGE_LEN},
+    rtmp::chunk::MAX_MESSAGE_LEN,
 };
 use alloc::vec::Vec;
 use core::fmt;

@@ -17,8 +17,11 @@ pub use aggregate::Aggregate;
 pub use command::Command;
 pub use control::{BandwidthLimit, UserControl};
 
-use super::{Limit, Limits, chunk::RawMessage, wire::Cursor};
-use crate::flv::{Tag, TagKind};
+use super::{Limit, Limits, chunk::RawMessage};
+use crate::{
+    base::wire::Cursor,
+    flv::{Tag, TagKind},
+};
 #[cfg(any(test, feature = "fuzzing"))]
 use alloc::vec::Vec;
 use core::fmt;
@@ -235,7 +238,8 @@ impl fmt::Display for Ignored {
 /// Fuzz body: any bytes as any message type decode without a panic, and what is encoded again decodes the same.
 #[cfg(any(test, feature = "fuzzing"))]
 pub fn fuzz(data: &[u8]) {
-    use super::{MessageStreamId, Payload, Timestamp};
+    use super::MessageStreamId;
+    use crate::base::{Payload, Timestamp};
     let [type_id, body @ ..] = data else { return };
     let raw = RawMessage {
         offset: 0,

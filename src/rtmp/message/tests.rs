@@ -3,7 +3,8 @@
 use super::*;
 use crate::{
     amf::{Object, Value, amf0},
-    rtmp::{MessageStreamId, Payload, Timestamp},
+    base::{Payload, Timestamp},
+    rtmp::MessageStreamId,
 };
 use alloc::{string::ToString, vec};
 

@@ -15,9 +15,10 @@ use super::{
 };
 use crate::{
     amf::{Object, Value, amf0},
+    base::Payload,
     flv::{Tag, TagKind, data, metadata},
     rtmp::{
-        ApiMisuse, MessageStreamId, Payload, SendError,
+        ApiMisuse, MessageStreamId, SendError,
         chunk::{MAX_MESSAGE_LEN, RawMessage, csid},
         message::{Command, Ignored, Message, UserControl},
     },

@@ -5,8 +5,8 @@
 
 use super::*;
 use crate::{
+    base::{Payload, Timestamp},
     flv::TagKind,
-    rtmp::{Payload, Timestamp},
 };
 use alloc::{format, vec::Vec};
 

@@ -10,9 +10,10 @@
 use super::{State, Stats, event::RequestId, timers::Timers};
 use crate::{
     amf::Object,
+    base::{MonoTime, Payload},
     flv::Tag,
     rtmp::{
-        At, Error, ErrorKind, Limits, MessageStreamId, MonoTime, Payload, SendError, Timer,
+        At, Error, ErrorKind, Limits, MessageStreamId, SendError, Timer,
         chunk::{self, EncodedTags, RawMessage, csid, csid_of},
         handshake::Handshake,
         message::{

@@ -38,12 +38,12 @@ pub use event::*;
 pub use fuzz::{fuzz_bytes, fuzz_ops};
 
 use super::{
-    ApiMisuse, Error, ErrorKind, Limits, MessageStreamId, MonoTime, SendError,
+    ApiMisuse, Error, ErrorKind, Limits, MessageStreamId, SendError,
     chunk::EncodedTags,
     handshake::Handshake,
     message::{Aggregate, Ignored, Message, type_id},
 };
-use crate::{amf::Value, flv::Tag};
+use crate::{amf::Value, base::MonoTime, flv::Tag};
 use alloc::{collections::VecDeque, string::String, vec};
 use client::{Client, Introduction};
 use link::{Incoming, Link};

@@ -11,9 +11,9 @@ mod publish;
 use super::*;
 use crate::{
     amf::{Object, Value},
+    base::{Payload, Timestamp},
     flv::TagKind,
     rtmp::{
-        Payload, Timestamp,
         chunk::{self, RawMessage, csid},
         message::Command,
         output::Output,

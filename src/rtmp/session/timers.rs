@@ -3,7 +3,7 @@
 //! `PingDue` and `Publish` are re-armed lazily: bytes only note the time, and the deadline that fires early is set
 //! again from it. So the media path never touches this table.
 
-use crate::rtmp::{MonoTime, Timer};
+use crate::{base::MonoTime, rtmp::Timer};
 
 const COUNT: usize = 6;
 

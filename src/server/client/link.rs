@@ -7,8 +7,9 @@
 
 use super::observer::{Observer, Seen};
 use crate::{
+    base::MonoTime,
     pcap::Direction,
-    rtmp::{ClientConfig, Error, Event, MonoTime, Session, session::State},
+    rtmp::{ClientConfig, Error, Event, Session, session::State},
 };
 use alloc::vec::Vec;
 use core::{

@@ -1,8 +1,8 @@
 use super::*;
 use crate::{
+    base::Timestamp,
     flv::TagKind,
     pcap::Direction,
-    rtmp::Timestamp,
     server::{Config, Networks, Server},
 };
 

@@ -3,7 +3,7 @@
 //! Steps over the wrap of 32 bits. A track may step back a little, and gaps are kept; a jump further back than
 //! [`MAX_STEP_BACK`], further on than [`MAX_GAP`] or past what FLV can say is another clock, and needs another file.
 
-use crate::rtmp::Timestamp;
+use crate::base::Timestamp;
 
 /// Milliseconds that a track may step back: encoders that mix up the order of their frames.
 const MAX_STEP_BACK: i64 = 1000;

@@ -4,7 +4,7 @@
 //! whoever finds one that is not knows of a file left unfinished (`repair`). Data reaches the disk about once a second
 //! ([`SYNC`]); a killed program loses nothing that was appended, a machine without power loses that second.
 
-use crate::rtmp::MonoTime;
+use crate::base::MonoTime;
 use alloc::{
     format,
     string::{String, ToString},

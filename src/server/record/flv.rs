@@ -8,12 +8,12 @@ use super::{
     repair,
 };
 use crate::{
+    base::{MonoTime, Payload, Timestamp},
     flv::{
         Tag, TagKind, TagRole,
         summary::{Published, Summary},
         writer::{self, HEADER_LEN, TAG_HEADER_LEN},
     },
-    rtmp::{MonoTime, Payload, Timestamp},
 };
 use alloc::vec::Vec;
 use core::time::Duration;

@@ -236,7 +236,7 @@ impl Recordings {
 mod tests {
     use super::*;
     use crate::{
-        rtmp::MonoTime,
+        base::MonoTime,
         server::{
             Config, Server,
             port::ConnectionId,

@@ -4,9 +4,9 @@
 
 use super::disk::{Create, Disk};
 use crate::{
+    base::MonoTime,
     flv::{Tag, summary::Published},
     mp4::writer::{NothingToWrite, TagWriter},
-    rtmp::MonoTime,
 };
 use alloc::vec::Vec;
 use core::time::Duration;

@@ -17,8 +17,9 @@ use super::{
     mp4::Mp4File,
 };
 use crate::{
+    base::{MonoTime, Timestamp},
     flv::{Change, Tag, TagKind, TagRole},
-    rtmp::{MonoTime, Timestamp, session::Notice},
+    rtmp::session::Notice,
     server::{
         Shared, StreamPath,
         cache::{Headers, MAX_GOP_TIME},

@@ -6,13 +6,13 @@
 
 use super::disk::Marker;
 use crate::{
+    base::wire::Cursor,
     flv::{
         summary::{Published, Summary},
         writer::{HEADER_LEN, TAG_HEADER_LEN},
     },
     media::{MediaError, ReadAt},
     mp4,
-    rtmp::wire::Cursor,
 };
 use alloc::{vec, vec::Vec};
 use std::{

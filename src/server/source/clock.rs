@@ -10,7 +10,7 @@
 //! device is ahead or behind is taken back with a time constant of [`TAKE_BACK`], so that a rate that is 1 % wrong costs a
 //! lag of 40 ms and no more. Behind by more than [`MAX_LAG`], as after a pause, they jump.
 
-use crate::rtmp::{MonoTime, Timestamp};
+use crate::base::{MonoTime, Timestamp};
 
 /// Whether timestamps mean something or are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

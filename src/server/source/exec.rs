@@ -11,7 +11,7 @@ use super::{
     pipe::{Stream, wait},
 };
 use crate::{
-    rtmp::MonoTime,
+    base::MonoTime,
     server::{StreamPath, plain},
 };
 use alloc::{

@@ -4,8 +4,8 @@
 
 use super::{Fed, Feed, format::Format, raw};
 use crate::{
+    base::MonoTime,
     media::{FlvReader, MediaError, MediaReader, pace::Schedule},
-    rtmp::MonoTime,
     server::{demo, media},
 };
 use alloc::{

@@ -34,7 +34,7 @@ pub(super) use pull::shown;
 pub(super) use run::{Lifetime, start, start_at};
 
 use super::registry::Ending;
-use crate::{flv::Tag, rtmp::MonoTime};
+use crate::{base::MonoTime, flv::Tag};
 use alloc::string::String;
 use core::time::Duration;
 

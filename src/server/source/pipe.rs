@@ -12,9 +12,9 @@ use super::{
     format::Format,
 };
 use crate::{
+    base::MonoTime,
     flv::{Tag, TagKind},
     media::metadata,
-    rtmp::MonoTime,
     server::registry::Ending,
 };
 use alloc::{

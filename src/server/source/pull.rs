@@ -5,7 +5,7 @@
 
 use super::{Fed, Feed, LOOK};
 use crate::{
-    rtmp::MonoTime,
+    base::MonoTime,
     server::{
         Shared,
         client::{ClientError, ClientOptions, Next, Player, RtmpUrl},

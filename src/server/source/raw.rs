@@ -7,10 +7,10 @@
 
 use super::format::Format;
 use crate::{
+    base::Timestamp,
     codec::{self, raw::RawReader},
     flv::{Codec, Tag, TagRole},
     media::{AudioInfo, MediaError, MediaInfo, MediaReader, VideoInfo, metadata},
-    rtmp::Timestamp,
 };
 use alloc::{
     boxed::Box,

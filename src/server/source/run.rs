@@ -5,13 +5,16 @@
 //! One log line whenever that changes what players see; the same failure again is told at debug level.
 
 use super::{Backoff, Fed, Feed, Input, SourceConfig, Start, exec, file, pipe, pull};
-use crate::server::{
-    Shared,
-    port::Mailbox,
-    registry::{Ending, HubHandle, Publishing},
-    stats::{Failures, Throttle},
+use crate::{
+    base::MonoTime,
+    flv::Tag,
+    server::{
+        Shared,
+        port::Mailbox,
+        registry::{Ending, HubHandle, Publishing},
+        stats::{Failures, Throttle},
+    },
 };
-use crate::{flv::Tag, rtmp::MonoTime};
 use alloc::{boxed::Box, string::String, sync::Arc};
 use crossbeam_channel::{Receiver, Sender, after, select};
 use std::io;

@@ -13,10 +13,11 @@
 
 use super::{super::path::StreamPath, Entry};
 use crate::{
+    base::{MonoTime, Timestamp},
     flv::{Tag, TagKind, TagRole},
     media::{MediaError, MediaReader, metadata},
     rtmp::{
-        MessageStreamId, MonoTime, Session, Timestamp,
+        MessageStreamId, Session,
         session::{PlayStart, Sent, Wanted},
     },
 };

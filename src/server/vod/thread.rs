@@ -16,9 +16,12 @@ use super::{
     },
     player::{FilePlayer, Pumped},
 };
-use crate::rtmp::{
-    MessageStreamId, MonoTime,
-    session::{CloseReason, Notice, State},
+use crate::{
+    base::MonoTime,
+    rtmp::{
+        MessageStreamId,
+        session::{CloseReason, Notice, State},
+    },
 };
 use alloc::{sync::Arc, vec::Vec};
 use core::{mem, time::Duration};

@@ -5,11 +5,9 @@
 
 use super::{FileThread, LOOK};
 use crate::{
+    base::MonoTime,
     media::{MediaError, MediaReader},
-    rtmp::{
-        MonoTime,
-        session::{Notice, PlayStart, RejectReason, RequestId},
-    },
+    rtmp::session::{Notice, PlayStart, RejectReason, RequestId},
     server::{
         connection::Role,
         media,

@@ -1,7 +1,7 @@
-//! The two clocks of a connection, kept apart by type.
+//! The two clocks, kept apart by type.
 //!
 //! [`MonoTime`] is the driver's clock: it decides when deadlines fire. [`Timestamp`] is the media clock that
-//! travels in message headers (RTMP 1.0, 5.3.1): 32 bits of milliseconds that wrap after 49.7 days. Neither
+//! travels in message headers (RTMP 1.0, 5.3.1; FLV): 32 bits of milliseconds that wrap after 49.7 days. Neither
 //! converts into the other.
 
 use core::{fmt, ops::Add, time::Duration};

@@ -1,4 +1,4 @@
-//! Checked reading of big-endian fields from a slice, and the two odd widths of RTMP and FLV.
+//! Checked reading of big-endian fields from a slice, and the odd widths among them.
 
 use byteorder::{BigEndian, ByteOrder};
 
