@@ -9,6 +9,8 @@ mod chains;
 mod compare;
 mod enhanced;
 mod files;
+mod kinds;
+mod listing;
 mod material;
 mod mp4;
 mod process;
@@ -17,6 +19,7 @@ mod raw;
 mod recording;
 mod sources;
 mod tools;
+mod whole;
 
 use programs::{Player, Playing, Publisher, Server, source};
 use std::{
@@ -133,7 +136,7 @@ impl Report {
                 ("FAILED", what)
             }
         };
-        self.text.push_str(&format!("    {who:<24} {mark:<6} {what}\n"));
+        self.text.push_str(&format!("    {who:<28} {mark:<6} {what}\n"));
     }
 
     fn end(self) {
