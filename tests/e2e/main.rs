@@ -13,13 +13,17 @@ mod kinds;
 mod listing;
 mod material;
 mod mp4;
-mod process;
 mod programs;
 mod raw;
 mod recording;
 mod sources;
 mod tools;
 mod whole;
+
+#[path = "../support/process.rs"]
+mod process;
+#[path = "../support/wait.rs"]
+mod wait;
 
 use programs::{Player, Playing, Publisher, Server, source};
 use std::{

@@ -4,6 +4,7 @@
 use crate::{
     material::{self, Media},
     process::{self, Process},
+    wait,
 };
 use std::{
     ffi::OsStr,
@@ -126,11 +127,8 @@ impl Server {
     }
 
     fn wait_until(&mut self, what: &str, mut is_so: impl FnMut(&mut Server) -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(15);
-        while !is_so(self) {
-            assert!(Instant::now() < deadline, "not in time: {what}\n{}", self.process.tail());
-            thread::sleep(Duration::from_millis(20));
-        }
+        let is_in_time = wait::is_in_time(Instant::now() + wait::LIMIT, || is_so(self));
+        assert!(is_in_time, "not in time: {what}\n{}", self.process.tail());
     }
 }
 

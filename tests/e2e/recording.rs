@@ -5,6 +5,7 @@ use crate::{
     material::Media,
     process,
     programs::{Publisher, Server, source},
+    wait,
 };
 use std::{
     fs,
@@ -266,12 +267,10 @@ fn kill_once(source: &Media, format: &'static str, after: u64) -> Result<i64, St
     let server = Server::start(&format!("killed-{format}"), &flags(format));
     let publisher = server.publish(Publisher::Ffmpeg, "cam", "publisher");
     let file = film(&server.dir, "cam", format);
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !fs::metadata(&file).is_ok_and(|file| file.len() > 0) {
-        if Instant::now() > deadline {
-            return Err("nothing is recorded".into());
-        }
-        thread::sleep(Duration::from_millis(5));
+    if !wait::is_in_time(Instant::now() + wait::LIMIT, || {
+        fs::metadata(&file).is_ok_and(|file| file.len() > 0)
+    }) {
+        return Err("nothing is recorded".into());
     }
     let first = Instant::now();
     thread::sleep(Duration::from_millis(after));

@@ -1,8 +1,8 @@
 //! `push` against a server in this process.
 
 use crate::{
-    Config, DEADLINE, Duration, Flv, Instant, Tool, clip, expect_steady, frames, output, port, scratch,
-    server, server_with, text, thread, until, url, write,
+    Config, Duration, Flv, Instant, LIMIT, clip, expect_steady, frames, port, run, scratch, server,
+    server_with, text, thread, tool, until, url, write,
 };
 use rustix::process::Signal;
 use weir::{
@@ -24,7 +24,7 @@ fn player(server: &Server) -> Player {
 fn all(player: &mut Player) -> Vec<Tag> {
     let mut tags = vec![];
     loop {
-        match player.next(Instant::now() + DEADLINE).unwrap() {
+        match player.next(Instant::now() + LIMIT).unwrap() {
             Next::Tag(tag) => tags.push(tag),
             Next::Ended => return frames(&tags),
             Next::TimedOut => panic!("{} tags came", tags.len()),
@@ -37,8 +37,7 @@ fn a_file_arrives_bit_for_bit_and_the_stream_ends() {
     let server = server(0);
     let file = write("push-whole.flv", &clip(2));
     let mut player = player(&server);
-    let mut push =
-        Tool::start("push-whole.log", PUSH, &["--fast", file.to_str().unwrap(), &url(port(&server))]);
+    let mut push = tool("push-whole", PUSH, &["--fast", file.to_str().unwrap(), &url(port(&server))]);
     assert_eq!(all(&mut player), frames(&clip(2)));
     let (code, printed) = push.end();
     assert_eq!(code, Some(0), "{printed}");
@@ -51,8 +50,7 @@ fn rounds_follow_each_other_without_a_jump() {
     let file = write("push-rounds.flv", &clip(1));
     let mut player = player(&server);
     let url = url(port(&server));
-    let mut push =
-        Tool::start("push-rounds.log", PUSH, &["--fast", "--loop", "3", file.to_str().unwrap(), &url]);
+    let mut push = tool("push-rounds", PUSH, &["--fast", "--loop", "3", file.to_str().unwrap(), &url]);
     let got = all(&mut player);
     assert_eq!(got.len(), 3 * frames(&clip(1)).len());
     expect_steady(&got);
@@ -66,7 +64,7 @@ fn time_is_kept_unless_it_is_told_to_hurry() {
     let (file, url) = (file.to_str().unwrap(), url(port(&server)));
     let took = |args: &[&str]| {
         let began = Instant::now();
-        assert_eq!(output(PUSH, args).status.code(), Some(0));
+        assert_eq!(run(PUSH, args).status.code(), Some(0));
         began.elapsed()
     };
     // The last frame is due after 970 ms.
@@ -99,7 +97,7 @@ fn wrong_usage_is_2_and_what_fails_later_is_1_each_in_one_line() {
         (&["--reconnect", file, &url], 1, "push: 127.0.0.1:"),
         (&[file, "rtmp://127.0.0.1:1/live/cam"], 1, "push: 127.0.0.1:1: connection: "),
     ] {
-        let output = output(PUSH, args);
+        let output = run(PUSH, args);
         let stderr = text(&output.stderr);
         assert_eq!(output.status.code(), Some(code), "{args:?}: {stderr}");
         assert!(stderr.starts_with(names) && stderr.lines().count() == 1, "{args:?}: {stderr}");
@@ -112,9 +110,9 @@ fn a_signal_ends_the_stream_properly() {
         let server = server(0);
         let file = write(&format!("push-signal-{}.flv", signal.as_raw()), &clip(20));
         let mut player = player(&server);
-        let log = format!("push-signal-{}.log", signal.as_raw());
-        let mut push = Tool::start(&log, PUSH, &["-v", file.to_str().unwrap(), &url(port(&server))]);
-        assert!(matches!(player.next(Instant::now() + DEADLINE).unwrap(), Next::Tag(_)));
+        let name = format!("push-signal-{}", signal.as_raw());
+        let mut push = tool(&name, PUSH, &["-v", file.to_str().unwrap(), &url(port(&server))]);
+        assert!(matches!(player.next(Instant::now() + LIMIT).unwrap(), Next::Tag(_)));
         push.signal(signal);
         // At once: a publisher that only vanished would be waited for.
         let asked = Instant::now();
@@ -133,8 +131,7 @@ fn a_server_that_goes_and_comes_back_gets_the_rest_of_the_file() {
     let server = server(0);
     let port = port(&server);
     let file = write("push-again.flv", &clip(5));
-    let mut push =
-        Tool::start("push-again.log", PUSH, &["--reconnect", "-v", file.to_str().unwrap(), &url(port)]);
+    let mut push = tool("push-again", PUSH, &["--reconnect", "-v", file.to_str().unwrap(), &url(port)]);
     until("it publishes", || push.printed().contains("keyframe"));
     thread::sleep(Duration::from_millis(1500));
     server.stop();
@@ -155,7 +152,7 @@ fn a_server_that_goes_and_comes_back_gets_the_rest_of_the_file() {
 fn attempts_are_counted_and_end() {
     let file = write("push-attempts.flv", &clip(1));
     let url = "rtmp://127.0.0.1:1/live/cam";
-    let output = output(PUSH, &["--reconnect", "--retries", "2", file.to_str().unwrap(), url]);
+    let output = run(PUSH, &["--reconnect", "--retries", "2", file.to_str().unwrap(), url]);
     let printed = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{printed}");
     let lines: Vec<&str> = printed.lines().collect();
@@ -169,7 +166,7 @@ fn attempts_are_counted_and_end() {
 fn a_signal_ends_the_pause_between_attempts() {
     let file = write("push-pause.flv", &clip(1));
     let args = ["--reconnect", file.to_str().unwrap(), "rtmp://127.0.0.1:1/live/cam"];
-    let mut push = Tool::start("push-pause.log", PUSH, &args);
+    let mut push = tool("push-pause", PUSH, &args);
     until("the third pause", || push.printed().lines().count() == 3);
     push.signal(Signal::TERM);
     let asked = Instant::now();
@@ -182,12 +179,12 @@ fn what_is_pulled_can_be_pushed_and_is_the_same() {
     let server = server(0);
     let (source, copy) = (write("push-copy-source.flv", &clip(2)), scratch("push-copy.flv"));
     let url = url(port(&server));
-    let mut pull = Tool::start("push-copy-pull.log", PULL, &["-v", &url, copy.to_str().unwrap()]);
+    let mut pull = tool("push-copy-pull", PULL, &["-v", &url, copy.to_str().unwrap()]);
     until("it plays", || pull.printed().contains("Play.Start"));
-    assert_eq!(output(PUSH, &["--fast", source.to_str().unwrap(), &url]).status.code(), Some(0));
+    assert_eq!(run(PUSH, &["--fast", source.to_str().unwrap(), &url]).status.code(), Some(0));
     assert_eq!(pull.end().0, Some(0));
     let mut player = player(&server);
-    assert_eq!(output(PUSH, &["--fast", copy.to_str().unwrap(), &url]).status.code(), Some(0));
+    assert_eq!(run(PUSH, &["--fast", copy.to_str().unwrap(), &url]).status.code(), Some(0));
     assert_eq!(all(&mut player), frames(&clip(2)));
     assert_eq!(Flv::read(&copy).frames(), frames(&clip(2)));
 }
