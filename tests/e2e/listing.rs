@@ -14,10 +14,11 @@ use weir::{
     media::MediaReader,
 };
 
-/// A packet: kind, decode and presentation time in milliseconds from the earliest decode time on, size, hash, key.
+/// A packet: kind, codec, decode and presentation time in milliseconds from the earliest decode time on, size, hash, key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Packet {
     pub(crate) kind: TagKind,
+    codec: String,
     pub(crate) dts: i64,
     pub(crate) pts: i64,
     pub(crate) size: usize,
@@ -79,7 +80,8 @@ pub(crate) fn packets_of(tags: &[Tag]) -> Result<Vec<Packet>, String> {
         let data = tag.body.get(track.data).unwrap_or_default();
         let (size, hash) = (data.len(), hash(data));
         let is_key = class.is_keyframe() || tag.kind == TagKind::Audio;
-        packets.push(Packet { kind: tag.kind, dts, pts, size, hash, is_key });
+        let codec = class.codec.map_or("none", ffprobe_name).to_string();
+        packets.push(Packet { kind: tag.kind, codec, dts, pts, size, hash, is_key });
     }
     Ok(packets)
 }
@@ -103,6 +105,9 @@ pub(crate) fn check_headers(headers: &[Tag], probed: &Probed) -> Result<(), Stri
             matches!(class.codec, Some(Codec::H264 | Codec::Hevc | Codec::Av1 | Codec::Aac | Codec::Opus));
         let track = class.tracks().next().ok_or("a header without a track")?;
         let expected = &probed.configs[usize::from(header.kind == TagKind::Audio)];
+        if headers.iter().filter(|other| other.kind == header.kind).count() > 1 {
+            return Err("a sequence header twice".into());
+        }
         if is_alike && hash(&header.body[track.data]) != *expected {
             return Err(format!("another configuration: {:?}", header.body));
         }
@@ -141,11 +146,13 @@ pub(crate) fn probe(file: &Path, probing: &str) -> Probed {
     };
     let mut timescales = [1, 1];
     let mut configs = [String::new(), String::new()];
+    let mut codecs = configs.clone();
     for line in text.lines().filter(|line| line.starts_with("stream|")) {
         let Some(kind) = kind_of(line) else { continue };
         let track = usize::from(kind == TagKind::Audio);
         let base = value(line, "time_base").expect("a time base");
         timescales[track] = base.strip_prefix("1/").and_then(|scale| scale.parse().ok()).expect("a fraction");
+        codecs[track] = value(line, "codec_name").expect("a codec");
         configs[track] = hash(line, "extradata_hash");
     }
     let mut packets: Vec<_> = text
@@ -153,7 +160,8 @@ pub(crate) fn probe(file: &Path, probing: &str) -> Probed {
         .filter(|line| line.starts_with("packet|"))
         .filter_map(|line| {
             let kind = kind_of(line)?;
-            let timescale: i64 = timescales[usize::from(kind == TagKind::Audio)];
+            let track = usize::from(kind == TagKind::Audio);
+            let (timescale, codec): (i64, _) = (timescales[track], codecs[track].clone());
             let ms = |key| {
                 let time: i64 = value(line, key).and_then(|time| time.parse().ok()).expect("a time");
                 (2000 * time.abs() + timescale) / (2 * timescale) * time.signum()
@@ -161,7 +169,7 @@ pub(crate) fn probe(file: &Path, probing: &str) -> Probed {
             let size = value(line, "size").and_then(|size| size.parse().ok()).expect("a size");
             let is_key = value(line, "flags").is_some_and(|flags| flags.starts_with('K'));
             let hash = hash(line, "data_hash");
-            Some(Packet { kind, dts: ms("dts"), pts: ms("pts"), size, hash, is_key })
+            Some(Packet { kind, codec, dts: ms("dts"), pts: ms("pts"), size, hash, is_key })
         })
         .collect();
     packets.sort_by_key(|packet| (packet.dts, packet.kind == TagKind::Audio));
@@ -174,7 +182,27 @@ pub(crate) fn probe(file: &Path, probing: &str) -> Probed {
 
 /// What is compared.
 const ENTRIES: &str =
-    "stream=codec_type,time_base,extradata_hash:packet=codec_type,pts,dts,size,flags,data_hash";
+    "stream=codec_type,codec_name,time_base,extradata_hash:packet=codec_type,pts,dts,size,flags,data_hash";
+
+/// As ffprobe calls a codec.
+fn ffprobe_name(codec: Codec) -> &'static str {
+    match codec {
+        Codec::H264 => "h264",
+        Codec::Hevc => "hevc",
+        Codec::Av1 => "av1",
+        Codec::Vp9 => "vp9",
+        Codec::H263 => "flv1",
+        Codec::Screen => "flashsv",
+        Codec::Aac => "aac",
+        Codec::Mp3 => "mp3",
+        Codec::Opus => "opus",
+        Codec::Flac => "flac",
+        Codec::Ac3 => "ac3",
+        Codec::Nellymoser => "nellymoser",
+        Codec::G711A => "pcm_alaw",
+        _ => "none of the above",
+    }
+}
 
 fn hash(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
