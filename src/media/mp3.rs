@@ -88,10 +88,12 @@ impl<R: ReadAt> Mp3Reader<R> {
         Ok(Mp3Reader { frames, info, first, start, way })
     }
 
-    /// How many frames are over at that time.
+    /// How many frames are over at that time: the next one is the last that a tag shows at or before it, in rounded milliseconds.
     fn frames_before(&self, target: u64) -> u64 {
         let last = u64::from(self.info.duration).saturating_sub(1);
-        scaled(target.min(last), self.first.sample_rate.into(), 1000 * u64::from(self.first.samples))
+        let rate = u64::from(self.first.sample_rate);
+        let ticks = (target.min(last) + 1) * rate - rate / 2 - 1;
+        ticks / (1000 * u64::from(self.first.samples)).max(1)
     }
 
     fn go_to(&mut self, frame: u64, offset: u64) -> Result<(), MediaError> {
@@ -294,10 +296,13 @@ mod tests {
         }
         let mut reader = Mp3Reader::open(&bytes[..]).expect("a good file");
         assert!(reader.info().duration.abs_diff(130_612) < 2, "{}", reader.info().duration);
-        for n in [1, 77, 1_234, 4_998] {
-            let time = (f64::from(n) * 1_152_000.0 / 44_100.0).round() as u32;
-            assert_eq!(reader.seek(Timestamp(time + 1)), Ok(Timestamp(time)));
-            assert_eq!(reader.next().map(|tag| tag.map(|tag| number(&tag))), Ok(Some(n)));
+        let time = |n: u32| (f64::from(n) * 1_152_000.0 / 44_100.0).round() as u32;
+        for n in [1, 2, 76, 77, 1_234, 4_998] {
+            // Half of the times are rounded down: who goes on at a tag's own time wants that one (rtmpdump --resume).
+            for (target, n) in [(time(n) - 1, n - 1), (time(n), n), (time(n) + 1, n)] {
+                assert_eq!(reader.seek(Timestamp(target)), Ok(Timestamp(time(n))));
+                assert_eq!(reader.next().map(|tag| tag.map(|tag| number(&tag))), Ok(Some(n)), "{target}");
+            }
         }
     }
 
