@@ -120,7 +120,7 @@ const ENCODED: [(Case, Audience); 15] = [
     (("H.263, MP3 in FLV", "-c:v flv -g 25 -c:a libmp3lame", "sorenson.flv"), Audience::NotVlc),
     (("Screen, Nellymoser in FLV", "-c:v flashsv -c:a nellymoser -ar 22050", "screen.flv"), Audience::NotVlc),
     (("AAC alone in FLV", "-vn -c:a aac", "sound.flv"), Audience::All),
-    (("H.264 alone in FLV", "-c:v libx264 -bf 2 -an", "silent.flv"), Audience::All),
+    (("H.264 alone in FLV", "-c:v libx264 -g 25 -bf 2 -an", "silent.flv"), Audience::All),
     (("MP3", "-c:a libmp3lame", "song.mp3"), Audience::All),
     (("ADTS", "-c:a aac", "noise.aac"), Audience::All),
 ];

@@ -1,15 +1,15 @@
-//! Each kind of file, played whole over RTMP by each program that knows what is in it: every packet's bytes and times
-//! against ffprobe's list of the file.
+//! Each kind of file, played over RTMP by each program that knows what is in it, whole and in pieces: every packet's bytes and
+//! times against ffprobe's list of the file.
 
 use crate::{
     Report, compare,
     kinds::{self, Audience, Kind},
-    listing::{self, Probed},
+    listing::{self, Packet, Probed},
     material::{self, Media},
-    programs::{self, Player, Playing, Server},
+    programs::{self, Player, Playing, RTMPDUMP_ENDS, Server},
 };
 use std::path::Path;
-use weir::flv::TagRole;
+use weir::flv::{Tag, TagRole};
 
 #[test]
 fn every_program_plays_every_kind_of_file_that_it_knows_to_the_last_packet() {
@@ -79,15 +79,70 @@ fn name(kind: &Kind, player: Player) -> String {
     }
 }
 
+/// rtmpdump finds no keyframe in enhanced tags, and so nothing to go on from. G.711 has no frames: it can begin anywhere.
+#[test]
+fn rtmpdump_gets_pieces_of_every_kind_of_file_and_goes_on_where_it_broke_off() {
+    let server = Server::start("pieces-of-all", &["--media", "../kinds"]);
+    let mut report = Report::new("each kind of file: rtmpdump --start, --stop, --resume");
+    let has_places = |kind: &&Kind| kind.audience != Audience::Enhanced && kind.file_name() != "alaw.mov";
+    for kind in kinds::all().iter().filter(has_places) {
+        let (name, url) = (kind.file_name(), server.file_url(kind.file_name()));
+        let listed = listing::probe(&kind.listed, kind.probing);
+        let dump = |more: &[&str], output: &str| {
+            let arguments = [&["-q", "-r", &url, "-o", output], more].concat();
+            server.run(&format!("{name} {}", more.join(" ")), "rtmpdump", arguments).end_with(&RTMPDUMP_ENDS);
+            server.dir.join(output)
+        };
+        let (tail, cut) = (format!("{name}-tail.flv"), format!("{name}-cut.flv"));
+        let tail = is_tail(&listed.packets, &dump(&["--start", "1.2"], &tail));
+        let result = tail.and_then(|from| {
+            let head = frames_of(&dump(&["--stop", "1.2"], &cut))?.len();
+            if !(1..listed.packets.len()).contains(&head) {
+                return Err(format!("--stop gives {head} packets"));
+            }
+            holds(&dump(&["--resume"], &cut), &listed).map_err(|error| format!("--resume: {error}"))?;
+            Ok(format!("from {from} ms; {head} packets, then all, identical"))
+        });
+        report.line(kind.name, result);
+    }
+    report.end();
+}
+
+/// A later part of the source up to its end, on a clock of its own; returns when it begins in the source.
+fn is_tail(source: &[Packet], file: &Path) -> Result<i64, String> {
+    let mut got = frames_of(file)?;
+    let skipped = source.len().checked_sub(got.len()).filter(|skipped| *skipped > 0);
+    let (_, expected) = source.split_at(skipped.ok_or(format!("--start gives {} packets", got.len()))?);
+    let (Some(first), Some(first_got)) = (expected.first(), got.first()) else {
+        return Err("--start gives nothing".into());
+    };
+    let (start, offset) = (first.dts, first.dts - first_got.dts);
+    for packet in &mut got {
+        (packet.dts, packet.pts) = (packet.dts + offset, packet.pts + offset);
+    }
+    listing::same(expected, &got).map_err(|error| format!("--start: {error}"))?;
+    // Keyframes are a second apart.
+    if (200..=1200).contains(&start) { Ok(start) } else { Err(format!("--start begins at {start} ms")) }
+}
+
+/// Frames of an FLV file.
+fn frames_of(file: &Path) -> Result<Vec<Packet>, String> {
+    let tags = material::read_flv(file);
+    listing::packets_of(&tags[start_of_frames(&tags)..])
+}
+
 /// Configuration once and first, then each frame.
 fn holds(file: &Path, listed: &Probed) -> Result<(), String> {
     let tags = material::read_flv(file);
-    let is_frame = |role| matches!(role, TagRole::Keyframe | TagRole::Frame);
-    let start = tags.iter().position(|tag| is_frame(tag.classify().role)).unwrap_or(tags.len());
+    let start = start_of_frames(&tags);
     let (mut headers, frames) = (tags[..start].to_vec(), &tags[start..]);
     headers.retain(|tag| tag.classify().role == TagRole::SequenceHeader);
     listing::check_headers(&headers, listed)?;
     listing::same(&listed.packets, &listing::packets_of(frames)?)
+}
+
+fn start_of_frames(tags: &[Tag]) -> usize {
+    tags.iter().position(|tag| tag.classify().role.is_frame()).unwrap_or(tags.len())
 }
 
 /// `exact` is what another player got, which has been compared.
