@@ -94,9 +94,9 @@ fn rtmpdump_gets_pieces_of_every_kind_of_file_and_goes_on_where_it_broke_off() {
             server.dir.join(output)
         };
         let (tail, cut) = (format!("{name}-tail.flv"), format!("{name}-cut.flv"));
-        let tail = is_tail(&listed.packets, &dump(&["--start", "1.2"], &tail));
+        let tail = is_tail(&listed, &dump(&["--start", "1.2"], &tail));
         let result = tail.and_then(|from| {
-            let head = frames_of(&dump(&["--stop", "1.2"], &cut))?.len();
+            let head = frames_of(&dump(&["--stop", "2"], &cut), &listed)?.len();
             if !(1..listed.packets.len()).contains(&head) {
                 return Err(format!("--stop gives {head} packets"));
             }
@@ -109,8 +109,9 @@ fn rtmpdump_gets_pieces_of_every_kind_of_file_and_goes_on_where_it_broke_off() {
 }
 
 /// A later part of the source up to its end, on a clock of its own; returns when it begins in the source.
-fn is_tail(source: &[Packet], file: &Path) -> Result<i64, String> {
-    let mut got = frames_of(file)?;
+fn is_tail(listed: &Probed, file: &Path) -> Result<i64, String> {
+    let (source, mut got) =
+        (&listed.packets, frames_of(file, listed).map_err(|error| format!("--start: {error}"))?);
     let skipped = source.len().checked_sub(got.len()).filter(|skipped| *skipped > 0);
     let (_, expected) = source.split_at(skipped.ok_or(format!("--start gives {} packets", got.len()))?);
     let (Some(first), Some(first_got)) = (expected.first(), got.first()) else {
@@ -125,24 +126,20 @@ fn is_tail(source: &[Packet], file: &Path) -> Result<i64, String> {
     if (200..=1200).contains(&start) { Ok(start) } else { Err(format!("--start begins at {start} ms")) }
 }
 
-/// Frames of an FLV file.
-fn frames_of(file: &Path) -> Result<Vec<Packet>, String> {
-    let tags = material::read_flv(file);
-    listing::packets_of(&tags[start_of_frames(&tags)..])
-}
-
 /// Configuration once and first, then each frame.
 fn holds(file: &Path, listed: &Probed) -> Result<(), String> {
-    let tags = material::read_flv(file);
-    let start = start_of_frames(&tags);
-    let (mut headers, frames) = (tags[..start].to_vec(), &tags[start..]);
-    headers.retain(|tag| tag.classify().role == TagRole::SequenceHeader);
-    listing::check_headers(&headers, listed)?;
-    listing::same(&listed.packets, &listing::packets_of(frames)?)
+    listing::same(&listed.packets, &frames_of(file, listed)?)
 }
 
-fn start_of_frames(tags: &[Tag]) -> usize {
-    tags.iter().position(|tag| tag.classify().role.is_frame()).unwrap_or(tags.len())
+/// The frames of a file that has the right configuration before the first of them, and not again.
+fn frames_of(file: &Path, listed: &Probed) -> Result<Vec<Packet>, String> {
+    let tags = material::read_flv(file);
+    let start = tags.iter().position(|tag| tag.classify().role.is_frame()).unwrap_or(tags.len());
+    let (before, frames) = tags.split_at(start);
+    let is_header = |tag: &&Tag| tag.classify().role == TagRole::SequenceHeader;
+    let headers: Vec<_> = before.iter().filter(is_header).cloned().collect();
+    listing::check_headers(&headers, listed)?;
+    listing::packets_of(frames)
 }
 
 /// `exact` is what another player got, which has been compared.
