@@ -29,8 +29,9 @@
 //! | `jobs`, `tap` | blocking threads, and a stream as one of them hears it |
 //! | `source`, `relay`, `record`, `media`, `demo` | streams that weir feeds, sends on and writes to files; files opened |
 //! | `client` | the other side of RTMP, blocking |
-//! | `coalescing`, `capture`, `stats`, `networks`, `path`, `files`, `signals` | one small matter each |
+//! | `backoff`, `coalescing`, `capture`, `stats`, `networks`, `path`, `files`, `signals` | one small matter each |
 
+mod backoff;
 mod cache;
 mod capture;
 pub mod client;

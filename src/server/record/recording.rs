@@ -5,8 +5,8 @@
 //! changes (frames that need the new one are not written before). Where the thread was too slow, or nobody published for a
 //! while, the file goes on.
 //!
-//! What cannot be written ends the file at its last whole tag or fragment, and is tried again after [`FIRST_REST`], twice
-//! as long each time, or with the next stream. Bound: the tap's channel.
+//! What cannot be written ends the file at its last whole tag or fragment, and is tried again after a while ([`rests`]), or
+//! with the next stream. Bound: the tap's channel.
 
 use super::{
     Kind, RecordFormat, Recordings,
@@ -15,12 +15,14 @@ use super::{
     flv::{self, FlvFile},
     keep,
     mp4::Mp4File,
+    name,
 };
 use crate::{
     flv::{Tag, TagKind, TagRole},
     rtmp::{MonoTime, Timestamp, session::Notice},
     server::{
         Shared, StreamPath,
+        backoff::{Backoff, Retry},
         cache::{Headers, MAX_GOP_TIME, Update},
         hub::MAX_KEYFRAME_WAIT,
         shared_tag::SharedTag,
@@ -38,13 +40,10 @@ use std::{
 
 /// How often a file is looked after while nothing comes.
 const TICK: Duration = Duration::from_millis(500);
-/// After a failure; doubled by each that follows, up to [`LAST_REST`].
-const FIRST_REST: Duration = Duration::from_secs(5);
-const LAST_REST: Duration = Duration::from_secs(60);
 /// Milliseconds that can come twice after a gap: two groups of pictures as long as any that is kept.
 const MAX_REPEAT: u32 = 2 * MAX_GOP_TIME.as_millis() as u32;
-/// Names that are tried for one file.
-const MAX_NAMES: u32 = 1_000_000;
+/// How often somebody else may take a name that was free a moment ago.
+const MAX_RACES: u32 = 1000;
 
 /// Records until the stream has ended, or the server stops.
 pub(super) fn run(shared: &Arc<Shared>, path: &StreamPath, mut tap: Tap) {
@@ -92,7 +91,7 @@ struct Recording<'a> {
     heard: [Option<Timestamp>; 2],
     /// What comes after a gap may have been heard before.
     may_repeat: [bool; 2],
-    rest: Duration,
+    backoff: Backoff,
     rests_until: Option<MonoTime>,
     /// The publisher was told that a recording began.
     is_announced: bool,
@@ -131,7 +130,7 @@ impl<'a> Recording<'a> {
             awaits_keyframe: None,
             heard: [None; 2],
             may_repeat: [false; 2],
-            rest: FIRST_REST,
+            backoff: Backoff::new(rests()),
             rests_until: None,
             is_announced: false,
             gaps: Throttle::default(),
@@ -329,16 +328,20 @@ impl<'a> Recording<'a> {
         let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let metadata =
             self.headers.iter().find(|tag| tag.role() == TagRole::Metadata).map(|tag| tag.tag().clone());
-        for _ in 0..MAX_NAMES {
-            self.number += 1;
-            let name = format!(
-                "{}.{}",
-                config.name.name(self.path, seconds, self.number),
-                config.format.extension()
-            );
+        let root = &self.recordings.root;
+        let named = |number| {
+            format!("{}.{}", config.name.name(self.path, seconds, number), config.format.extension())
+        };
+        for _ in 0..MAX_RACES {
+            self.number = self.number.saturating_add(1);
             let _repairing = replaces.then(|| self.recordings.wait_for_repair());
-            let is_taken = replaces && disk::is_being_written(&self.recordings.root, &name);
-            let how = if replaces && self.number == 1 && !is_taken { Create::Replace } else { Create::New };
+            let may_replace =
+                replaces && self.number == 1 && !disk::is_being_written(root, &named(self.number));
+            let how = if may_replace { Create::Replace } else { Create::New };
+            if how == Create::New {
+                self.number = name::first_free(self.number, |number| disk::exists(root, &named(number)));
+            }
+            let name = named(self.number);
             match self.create_named(now, &name, how, metadata.as_ref()) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Ok(output) => return Ok((output, 0)),
@@ -409,6 +412,7 @@ impl<'a> Recording<'a> {
         self.recordings.set_current(self.path, None);
         let file = open.output.disk().path().to_path_buf();
         let (seconds, bytes) = (f64::from(open.at - open.began_at) / 1000.0, open.output.len());
+        let opened = open.opened;
         let result = match open.output {
             Output::Flv(file) => file.finish(now),
             Output::Mp4(file) => file.finish(now),
@@ -416,14 +420,15 @@ impl<'a> Recording<'a> {
         match result {
             Ok(()) => {
                 log::info!("recorded {} to {}: {seconds:.1} s, {bytes} bytes", self.path, file.display());
-                self.rest = FIRST_REST;
+                self.backoff = Backoff::new(rests());
             }
-            Err(error) => self.report(now, Some(file), &error),
+            Err(error) => self.report(now, now.since(opened), Some(file), &error),
         }
     }
 
     /// A file cannot be made or written any further.
     fn fail(&mut self, now: MonoTime, error: &io::Error) {
+        let mut worked = Duration::ZERO;
         let file = self.file.take().map(|open| {
             self.recordings.set_current(self.path, None);
             let file = open.output.disk().path().to_path_buf();
@@ -432,25 +437,24 @@ impl<'a> Recording<'a> {
                 Output::Flv(file) => drop(file.finish(now)),
                 Output::Mp4(file) => file.give_up(),
             }
-            if now.since(open.opened) > LAST_REST {
-                self.rest = FIRST_REST;
-            }
+            worked = now.since(open.opened);
             file
         });
-        self.report(now, file, error);
+        self.report(now, worked, file, error);
     }
 
-    fn report(&mut self, now: MonoTime, file: Option<PathBuf>, error: &io::Error) {
+    /// `worked`: for how long the file could be written.
+    fn report(&mut self, now: MonoTime, worked: Duration, file: Option<PathBuf>, error: &io::Error) {
         let file = file.map_or(String::new(), |file| format!(" to {}", file.display()));
         let why = crate::server::plain(error);
         if error.kind() == io::ErrorKind::Unsupported {
             log::error!("{} cannot be recorded{file}: {why}", self.path);
             self.rests_until = Some(MonoTime(u64::MAX));
         } else {
-            let rest = self.rest.as_secs();
-            log::error!("{} cannot be recorded{file}: {why}; trying again in {rest} s", self.path);
-            self.rests_until = Some(now + self.rest);
-            self.rest = (self.rest * 2).min(LAST_REST);
+            let rest = self.backoff.failed(worked);
+            let seconds = rest.as_secs_f32();
+            log::error!("{} cannot be recorded{file}: {why}; trying again in {seconds:.1} s", self.path);
+            self.rests_until = Some(now + rest);
         }
         self.is_announced = false;
         self.recordings.tell(self.path, Notice::RecordFailed);
@@ -479,6 +483,12 @@ impl Output {
             Output::Mp4(file) => !file.has_begun(),
         }
     }
+}
+
+/// How long a failure is waited out: a disk that is full stays so for a while.
+fn rests() -> Retry {
+    let (first, longest) = (Duration::from_secs(5), Duration::from_secs(60));
+    Retry { first, longest, steady: longest, ..Retry::default() }
 }
 
 /// Audio and video, apart.

@@ -7,13 +7,11 @@
 //! |---|---|
 //! | `spec` | what `--source` and `--pull` say |
 //! | `run` | the job: on demand or at once, publish, give way, try again |
-//! | `backoff` | how long a failure is waited out |
 //! | `file` | files in real time, looped; `raw` reads those without a container |
 //! | `pipe`, `demux`, `format`, `clock` | named pipes and standard input: bytes, tags, times |
 //! | `exec` | commands whose standard output is such a pipe |
 //! | `pull` | a stream of another RTMP server |
 
-mod backoff;
 mod clock;
 mod demux;
 mod exec;
@@ -25,7 +23,7 @@ mod raw;
 mod run;
 mod spec;
 
-pub use backoff::{Backoff, Retry};
+pub use super::backoff::{Backoff, Retry};
 pub use file::open_media;
 pub use format::Format;
 pub use spec::{Input, SourceConfig, SpecError, Start, split};
