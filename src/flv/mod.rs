@@ -2,7 +2,7 @@
 //!
 //! RTMP audio, video and data messages are FLV tag bodies, so [`Tag`] serves both. [`class`] says what a tag is
 //! for, [`body`] builds one, [`data`] looks into data messages; [`reader`] and [`writer`] turn files and HTTP streams into tags and back,
-//! [`timeline`] keeps time going where one source follows another.
+//! [`growing`] is a file that is written, [`timeline`] keeps time going where one source follows another.
 
 pub mod body;
 pub mod class;
@@ -10,6 +10,7 @@ pub mod codec;
 pub mod data;
 #[cfg(any(test, feature = "fuzzing"))]
 mod fuzz;
+pub mod growing;
 pub mod reader;
 pub mod summary;
 pub mod tag;
@@ -20,6 +21,7 @@ pub use class::{TagClass, TagRole, Track, Tracks};
 pub use codec::Codec;
 #[cfg(any(test, feature = "fuzzing"))]
 pub use fuzz::fuzz;
+pub use growing::Growing;
 pub use reader::{Item, ReadError, ReadErrorKind, Reader, ReaderLimits};
 pub use tag::{Tag, TagKind};
 pub use timeline::Timeline;

@@ -26,20 +26,20 @@ const WINDOW: usize = 2048;
 
 /// A tag as far as a scan looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Head {
+pub(crate) struct Head {
     /// Place of its header.
-    pub(super) offset: u64,
-    pub(super) kind: TagKind,
+    pub(crate) offset: u64,
+    pub(crate) kind: TagKind,
     /// As stored.
-    pub(super) timestamp: Timestamp,
-    pub(super) role: TagRole,
+    pub(crate) timestamp: Timestamp,
+    pub(crate) role: TagRole,
     /// Place of the tag behind it.
-    pub(super) end: u64,
+    pub(crate) end: u64,
 }
 
 /// Goes through a file.
 #[derive(Debug)]
-pub(super) struct Scan<'a, R> {
+pub(crate) struct Scan<'a, R> {
     file: &'a R,
     size: u64,
     at: u64,
@@ -52,14 +52,14 @@ pub(super) struct Scan<'a, R> {
 
 impl<'a, R: ReadAt> Scan<'a, R> {
     /// From the tag at `at` on.
-    pub(super) fn new(file: &'a R, at: u64) -> Result<Scan<'a, R>, MediaError> {
+    pub(crate) fn new(file: &'a R, at: u64) -> Result<Scan<'a, R>, MediaError> {
         let (size, at) = (file.size()?, at.max(FIRST_TAG));
         let (window, window_at) = (Vec::new(), 0);
         Ok(Scan { file, size, at, left: MAX_TAGS, damages_left: MAX_DAMAGES, window, window_at })
     }
 
     /// The next whole audio, video or data tag.
-    pub(super) fn next(&mut self) -> Result<Option<Head>, MediaError> {
+    pub(crate) fn next(&mut self) -> Result<Option<Head>, MediaError> {
         while self.left > 0 {
             self.left -= 1;
             let Some(header) = self.header()? else {

@@ -260,3 +260,52 @@ fn a_stream_that_mp4_cannot_hold_is_refused_and_its_other_tracks_are_not() {
     writer.finish(&mut out).unwrap();
     assert_eq!(find(&out, "mdat"), b"key");
 }
+
+#[test]
+fn the_index_of_a_file_whose_writer_is_gone_is_read_back_from_its_fragments() {
+    let (mut writer, start) = Writer::new(tracks());
+    let mut file = start;
+    let never = || false;
+    assert_eq!(index_of_file(&&*file, never), Ok(None), "nothing in it");
+    for number in 0..200 {
+        // Sound begins late, pictures are out of order and pause once.
+        let at = number * 40 + if number > 120 { 5000 } else { 0 };
+        let offset = if number % 3 == 0 { 80 } else { 0 };
+        file.extend(
+            writer.push(0, sample(at, offset, number % 25 == 0, &[number as u8; 30])).unwrap_or_default(),
+        );
+        if number > 30 {
+            file.extend(writer.push(1, sample(at + 3, 0, true, &[7; 11])).unwrap_or_default());
+        }
+    }
+    let last_waits = writer.index();
+    file.extend(writer.flush().unwrap_or_default());
+    let index = writer.index();
+    assert_ne!(index, last_waits);
+    assert_eq!(index_of_file(&&*file, never), Ok(Some(index.clone())));
+    assert_eq!(index_of_file(&&*file, || true), Ok(None));
+    file.extend(writer.finish().unwrap_or_default());
+    let index = writer.index();
+    assert_eq!(index_of_file(&&*file, never), Ok(Some(index.clone())));
+    // One that is finished is left alone, and so is another's.
+    file.extend(&index.moov);
+    file[index.head_at as usize..][..index.head.len()].copy_from_slice(&index.head);
+    assert_eq!(index_of_file(&&*file, never), Ok(None));
+    assert_eq!(index_of_file(&&file[32..], never), Ok(None));
+}
+
+#[test]
+fn no_file_in_pieces_makes_the_index_fail_otherwise_than_by_an_error() {
+    let (mut writer, mut file) = Writer::new(tracks());
+    (0..60).for_each(|number| {
+        file.extend(writer.push(0, sample(number * 40, 0, number % 25 == 0, &[1; 30])).unwrap_or_default());
+    });
+    for at in 0..file.len() {
+        let _ = index_of_file(&&file[..at], || false);
+        let mut changed = file.clone();
+        for value in [0, 0x7f, 0xff] {
+            changed[at] = value;
+            let _ = index_of_file(&&*changed, || false);
+        }
+    }
+}

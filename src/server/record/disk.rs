@@ -93,6 +93,10 @@ impl Disk {
         Ok(Disk { file, path, marker, len, is_synced: false, synced: now, is_torn: false })
     }
 
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
@@ -117,9 +121,7 @@ impl Disk {
     /// # Errors
     /// The system's.
     pub(super) fn append_boxes(&mut self, piece: &[u8]) -> io::Result<()> {
-        let (head, rest) = piece.split_at(piece.len().min(BOX_HEAD));
-        let written = self.file.write_all_at(rest, self.len + head.len() as u64);
-        let result = written.and_then(|()| self.file.write_all_at(head, self.len));
+        let result = write_boxes(&self.file, piece, self.len);
         self.note_appended(piece.len(), result)
     }
 
@@ -169,13 +171,6 @@ impl Disk {
             return Ok(());
         }
         self.sync(now)
-    }
-
-    /// Removes what was appended behind `len`.
-    pub(super) fn cut(&mut self, len: u64) {
-        if self.file.set_len(len).is_ok() {
-            self.len = len;
-        }
     }
 
     /// The file is as it should be; one without a byte goes.
@@ -251,6 +246,13 @@ impl Marker {
         self.remove();
         Err(error)
     }
+}
+
+/// Writes boxes behind the end of a file, the head of the first one last.
+pub(super) fn write_boxes(file: &File, piece: &[u8], at: u64) -> io::Result<()> {
+    let (head, rest) = piece.split_at(piece.len().min(BOX_HEAD));
+    file.write_all_at(rest, at + head.len() as u64)?;
+    file.write_all_at(head, at)
 }
 
 /// Makes the name of a file reach the disk.
