@@ -22,7 +22,7 @@ mod tags;
 mod track;
 
 pub use rebuild::index_of_file;
-pub use tags::{NothingToWrite, TagWriter};
+pub use tags::{Missing, NothingToWrite, TagWriter, Why};
 pub use track::Track;
 
 use crate::rtmp::Payload;

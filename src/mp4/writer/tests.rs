@@ -6,7 +6,10 @@ use crate::{
     flv::{Tag, TagKind},
     rtmp::Timestamp,
 };
-use alloc::{string::String, vec};
+use alloc::{
+    string::{String, ToString},
+    vec,
+};
 
 /// Boxes at one level: type and content.
 fn boxes(mut bytes: &[u8]) -> Vec<(String, &[u8])> {
@@ -307,5 +310,34 @@ fn no_file_in_pieces_makes_the_index_fail_otherwise_than_by_an_error() {
             changed[at] = value;
             let _ = index_of_file(&&*changed, || false);
         }
+    }
+}
+
+#[test]
+fn what_is_not_in_a_file_is_told_once_with_the_reason() {
+    let tag = |kind, at, body: &[u8]| (at, Tag { kind, timestamp: Timestamp(at as u32), body: body.into() });
+    let video = [
+        tag(TagKind::Video, 0, &[0x17, 0, 0, 0, 0, 1, 0x64, 0, 30, 0xff]),
+        tag(TagKind::Video, 0, &[0x17, 1, 0, 0, 0, 9]),
+        tag(TagKind::Video, 1100, &[0x27, 1, 0, 0, 0, 9]),
+    ];
+    let (speex, mp3) = (&[0xb6, 1, 2][..], &[0x2f, 0xff, 0xfb, 0x90, 0x44][..]);
+    for (at, body, expected) in [
+        (20, speex, Some("audio, speex, which MP4 does not hold")),
+        (1200, speex, Some("audio, speex, which MP4 does not hold")),
+        (1200, mp3, Some("audio, mp3, which came too late for this file")),
+        (20, mp3, None),
+        (20, &[0xaf, 1, 7], Some("audio, aac, whose configuration did not come in time or makes no sense")),
+        (20, &[0xf2, 1, 7], Some("audio, of an unknown codec, which MP4 does not hold")),
+    ] {
+        let mut tags = video.to_vec();
+        tags.extend([tag(TagKind::Audio, at, body), tag(TagKind::Audio, at + 20, body)]);
+        tags.sort_by_key(|(at, _)| *at);
+        let (mut writer, mut out, mut told) = (TagWriter::new((0, 0)), Vec::new(), Vec::new());
+        for (at, tag) in &tags {
+            writer.push(*at, tag, &mut out).unwrap();
+            told.extend(core::iter::from_fn(|| writer.next_missing()).map(|missing| missing.to_string()));
+        }
+        assert_eq!(told, expected.into_iter().collect::<Vec<_>>(), "{body:x?} at {at}");
     }
 }

@@ -5,7 +5,7 @@
 use super::disk::{self, Create, Disk};
 use crate::{
     flv::{Tag, summary::Published},
-    mp4::writer::{Index, NothingToWrite, TagWriter},
+    mp4::writer::{Index, Missing, NothingToWrite, TagWriter},
     rtmp::MonoTime,
 };
 use alloc::vec::Vec;
@@ -46,6 +46,11 @@ impl Mp4File {
     /// A sequence header of another track cannot be told any more.
     pub(super) fn has_begun(&self) -> bool {
         self.writer.has_begun()
+    }
+
+    /// Tells of each track that is not in the file, once.
+    pub(super) fn next_missing(&mut self) -> Option<Missing> {
+        self.writer.next_missing()
     }
 
     pub(super) fn is_full(&self) -> bool {

@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     flv::{Tag, TagKind, TagRole},
+    mp4::writer::Why,
     rtmp::{MonoTime, Timestamp, session::Notice},
     server::{
         Shared, StreamPath,
@@ -401,6 +402,15 @@ impl<'a> Recording<'a> {
             Output::Flv(file) => file.push(now, at, tag),
             Output::Mp4(file) => file.push(now, u64::from(at), tag),
         };
+        if let Output::Mp4(file) = &mut open.output {
+            while let Some(missing) = file.next_missing() {
+                log::warn!("{} is recorded without its {missing}", self.path);
+                // A sequence header that comes late says so itself.
+                if missing.why == Why::Late {
+                    open.is_stale[usize::from(missing.kind == TagKind::Video)] = true;
+                }
+            }
+        }
         if let Err(error) = result {
             self.fail(now, &error);
         }

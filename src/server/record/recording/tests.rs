@@ -209,6 +209,23 @@ fn a_track_that_comes_late_joins_an_flv_file_and_waits_for_the_next_mp4() {
 }
 
 #[test]
+fn sound_that_needs_no_header_and_comes_late_begins_another_mp4_and_what_never_fits_does_not() {
+    let mp3 = |at| Tag { body: vec![0x2f, 0xff, 0xfb, 0x90, 0x44, 1, 2, 3].into(), ..audio(at) };
+    let speex = |at| Tag { body: vec![0xb6, 1, 2].into(), ..audio(at) };
+    for (name, sound, files) in [("mp3", &mp3 as &dyn Fn(u32) -> Tag, 2), ("speex", &speex, 1)] {
+        let bench = Bench::new(&format!("late-{name}"), |record| record.format = RecordFormat::Mp4);
+        let mut recording = bench.recording();
+        hear(&mut recording, 1, [video_header(0, 1), keyframe(0)]);
+        hear(&mut recording, 1, (1..50).map(|index| inter_frame(index * 40)));
+        for at in (2000..6000).step_by(1000) {
+            hear(&mut recording, 1, [keyframe(at), sound(at + 5), inter_frame(at + 40), sound(at + 45)]);
+        }
+        recording.end(NOW);
+        assert_eq!(bench.files(), files, "{name}");
+    }
+}
+
+#[test]
 fn a_stream_that_mp4_cannot_hold_fails_once() {
     let bench = Bench::new("cannot", |record| record.format = RecordFormat::Mp4);
     let mut recording = bench.recording();
