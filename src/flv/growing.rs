@@ -93,7 +93,7 @@ impl Growing {
         self.first = Some(Timestamp(0));
     }
 
-    /// Appends a tag. True if its kind of media was not announced, so that the start should be corrected soon.
+    /// Appends a tag. True as long as there are frames of a kind that was not announced: the start should be corrected.
     ///
     /// # Errors
     /// Not with tags from RTMP or from a file.
@@ -102,12 +102,14 @@ impl Growing {
         writer::write_tag(out, tag)?;
         self.learn(tag.kind, tag.classify().role, tag.timestamp, self.len);
         self.len += (out.len() - before) as u64;
-        let announced = match tag.kind {
-            TagKind::Audio => &mut self.announced[0],
-            TagKind::Video => &mut self.announced[1],
-            TagKind::Data => return Ok(false),
-        };
-        Ok(!core::mem::replace(announced, true))
+        let is_new =
+            self.present().into_iter().zip(self.announced).any(|(is_there, is_said)| is_there && !is_said);
+        Ok(is_new)
+    }
+
+    /// Audio and video.
+    fn present(&self) -> [bool; 2] {
+        [self.summary.has_audio, self.summary.has_video]
     }
 
     /// Notes a tag that is in the file, at `offset`.
@@ -117,7 +119,8 @@ impl Growing {
             TagKind::Video => (&mut self.summary.has_video, &mut self.tracks[1]),
             TagKind::Data => return,
         };
-        *known = true;
+        // A header alone is nothing to wait for.
+        *known |= role.is_frame();
         // The first sequence header stands for the first place, as injectors have it.
         let is_header = kind == TagKind::Video && role == TagRole::SequenceHeader && !self.has_index;
         if role == TagRole::Keyframe || is_header {
@@ -159,7 +162,8 @@ impl Growing {
     pub fn corrections(&mut self, written: u64) -> Corrections {
         self.summary.keyframes.forget_from(written);
         self.summary.size = written;
-        let header = writer::header(self.summary.has_audio, self.summary.has_video);
+        self.announced = self.present();
+        let header = writer::header(self.announced[0], self.announced[1]);
         let body = self.reserved.and_then(|len| self.published.fit(&self.summary, len));
         Corrections {
             flags: (FLAGS_AT as u64, [header[FLAGS_AT]]),
@@ -243,6 +247,8 @@ mod tests {
         let mut bytes = Vec::new();
         let mut growing = Growing::new(None, [true, true], &mut bytes).unwrap();
         assert_eq!(growing.push(&tag(TagKind::Audio, 0, &[0xaf, 1, 7]), &mut bytes), Ok(false));
+        let header = tag(TagKind::Video, 0, &[0x17, 0, 0, 0, 0, 1]);
+        assert_eq!(growing.push(&header, &mut bytes), Ok(false));
         assert_eq!(bytes[4], 5);
         assert_eq!(corrected(&mut growing, bytes)[4], 4);
     }
@@ -251,9 +257,12 @@ mod tests {
     fn a_track_that_was_not_announced_is_told_once() {
         let mut bytes = Vec::new();
         let mut growing = Growing::new(None, [false, true], &mut bytes).unwrap();
-        let told: Vec<bool> = film(0).iter().map(|tag| growing.push(tag, &mut bytes).unwrap()).collect();
-        assert_eq!(told.iter().filter(|told| **told).count(), 1);
-        assert!(told[2]);
+        let mut told = Vec::new();
+        for tag in film(0) {
+            let is_new = growing.push(&tag, &mut bytes).unwrap();
+            told.extend(is_new.then(|| growing.corrections(bytes.len() as u64).flags.1));
+        }
+        assert_eq!(told, [[5]]);
     }
 
     #[test]
