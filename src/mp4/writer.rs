@@ -144,6 +144,11 @@ impl Writer {
         index_of(self.lanes.iter().map(|lane| (&lane.track, &lane.tables)), self.position)
     }
 
+    /// Whether there is a frame in it.
+    pub fn has_fragment(&self) -> bool {
+        self.sequence > 1
+    }
+
     /// Whether the index has become as large as it may: time for another file.
     pub fn is_full(&self) -> bool {
         self.lanes.iter().map(|lane| lane.tables.len()).sum::<usize>() >= MAX_INDEX_BYTES

@@ -173,6 +173,11 @@ impl TagWriter {
         matches!(&self.state, State::Writing { .. })
     }
 
+    /// There is more than the header.
+    pub fn has_fragment(&self) -> bool {
+        matches!(&self.state, State::Writing { writer, .. } if writer.has_fragment())
+    }
+
     /// It is time for another file.
     pub fn is_full(&self) -> bool {
         matches!(&self.state, State::Writing { writer, .. } if writer.is_full())

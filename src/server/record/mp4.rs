@@ -88,14 +88,15 @@ impl Mp4File {
     fn complete(&mut self, now: MonoTime) -> io::Result<()> {
         self.writer.finish(&mut self.piece).map_err(refused)?;
         self.write(now)?;
-        let Some(index) = self.writer.index() else { return Ok(()) };
+        let Some(index) = self.writer.index().filter(|_| self.disk.len() > 0) else { return Ok(()) };
         conclude(self.disk.file(), self.disk.len(), &index)?;
         // Unless somebody has removed it.
         self.disk.sync(now)
     }
 
     fn write(&mut self, now: MonoTime) -> io::Result<()> {
-        if !self.piece.is_empty() {
+        // A header alone is nothing that plays: it waits for the first fragment.
+        if self.writer.has_fragment() && !self.piece.is_empty() {
             let result = self.disk.append_boxes(&self.piece);
             self.piece.clear();
             result?;

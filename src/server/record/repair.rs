@@ -133,7 +133,7 @@ fn cut_torn_end(path: &Path) -> io::Result<Cut> {
     let (len, tail) = match sound {
         Ok(sound) => sound,
         // It was killed before its first frame.
-        Err(MediaError::Malformed { .. }) if size < BLOCK as u64 => {
+        Err(MediaError::Malformed { .. }) if size < BLOCK as u64 || !is_flv && has_no_head(&file)? => {
             fs::remove_file(path)?;
             return Ok(Cut { bytes: size, rest: None });
         }
@@ -143,6 +143,13 @@ fn cut_torn_end(path: &Path) -> io::Result<Cut> {
     file.sync_all()?;
     let rest = tail.map_or(Unfinished::Mp4, Unfinished::Flv);
     Ok(Cut { bytes: size - len, rest: Some(rest) })
+}
+
+/// The first write of an MP4 file did not come to its end: `write_boxes` writes the head last.
+fn has_no_head(file: &File) -> io::Result<bool> {
+    let mut head = [0; 8];
+    let read = ReadAt::read_at(file, 0, &mut head).map_err(io::Error::other)?;
+    Ok(head[..read].iter().all(|byte| *byte == 0))
 }
 
 /// Says at the start of an FLV file how long it is and where its keyframes are; false if somebody is in a hurry.
@@ -443,6 +450,21 @@ mod tests {
             (fs::read(root.join("a.mp4")).unwrap(), fs::read(root.join("a.flv")).unwrap()),
             (mp4, film)
         );
+        fs::remove_dir_all(root).unwrap();
+    }
+
+    #[test]
+    fn an_mp4_file_in_which_nothing_plays_goes_however_long_it_is() {
+        let root = killed("nothing");
+        let whole = fs::read(root.join("a.mp4")).unwrap();
+        let header = whole.windows(4).position(|kind| kind == b"moof").unwrap() - 4;
+        let no_head = [vec![0; 8], vec![7; 2 * BLOCK]].concat();
+        for bytes in [&whole[..header], &whole[..header + 20], &no_head, b""] {
+            fs::write(root.join("a.mp4"), bytes).unwrap();
+            fs::write(root.join(".weir/1"), "a.mp4").unwrap();
+            all(&root, || Wish::GoOn);
+            assert!(!root.join("a.mp4").exists(), "{} bytes", bytes.len());
+        }
         fs::remove_dir_all(root).unwrap();
     }
 

@@ -236,6 +236,18 @@ fn a_stream_that_mp4_cannot_hold_fails_once() {
 }
 
 #[test]
+fn an_mp4_file_is_empty_until_something_in_it_plays() {
+    let bench = Bench::new("header", |record| record.format = RecordFormat::Mp4);
+    let mut recording = bench.recording();
+    let len = || fs::metadata(bench.directory.join("live/x-1.mp4")).unwrap().len();
+    hear(&mut recording, 1, [video_header(0, 1), audio_header(0), keyframe(0), audio(0)]);
+    assert_eq!(len(), 0, "frames wait for their successors, and the header with them");
+    hear(&mut recording, 1, [audio(200), inter_frame(200), audio(250)]);
+    assert!(len() > 0);
+    recording.end(NOW);
+}
+
+#[test]
 fn unwanted_streams_leave_no_file() {
     let bench = Bench::new("unwanted", |_| ());
     let wish = Wish { kind: Kind::Unwanted, asker: None };
