@@ -35,7 +35,7 @@ use alloc::{format, string::String, sync::Arc};
 use core::time::Duration;
 use std::{
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -281,6 +281,10 @@ impl<'a> Recording<'a> {
         let (output, begins_at) = match begun {
             Ok(begun) => begun,
             Err(error) => {
+                // Not even its name could be written: next time there is room.
+                if error.kind() == io::ErrorKind::StorageFull {
+                    self.remove_oldest(Path::new(""));
+                }
                 self.fail(now, &error);
                 return false;
             }
@@ -306,11 +310,16 @@ impl<'a> Recording<'a> {
         for tag in self.headers.clone().iter().filter(|tag| tag.role() != TagRole::Metadata) {
             self.write(now, begins_at, tag.tag());
         }
-        if let Some(count) = self.recordings.config.keep {
-            let Recordings { root, config, .. } = self.recordings;
-            keep::remove_oldest(root, &config.name, self.path, count, &path);
-        }
+        self.remove_oldest(&path);
         self.file.is_some()
+    }
+
+    /// Makes room for `current`, as `--record-keep` says.
+    fn remove_oldest(&self, current: &Path) {
+        let Recordings { root, config, .. } = self.recordings;
+        if let Some(count) = config.keep {
+            keep::remove_oldest(root, &config.name, self.path, count, current);
+        }
     }
 
     /// Makes the next file, or goes on with the last one; also gives the time at which it goes on.
