@@ -146,6 +146,7 @@ impl<'a> Recording<'a> {
 
     fn end(&mut self, now: MonoTime) {
         self.finish(now);
+        self.recordings.set_current(self.path, None);
         if core::mem::take(&mut self.is_announced) {
             self.recordings.tell(self.path, Notice::RecordStopped);
         }
@@ -224,17 +225,21 @@ impl<'a> Recording<'a> {
         if self.rests_until.is_some_and(|until| now < until) {
             return;
         }
-        let mut at = None;
+        let (mut at, mut is_rotating) = (None, false);
         if let Some(open) = &mut self.file {
             at = open.clock.frame(track, timestamp);
             let is_start = is_keyframe || !open.has_video && track == AUDIO;
             if at.is_none() || is_start && self.is_due(at) {
+                // Who plays it waits for the next one, unless there is none.
                 self.finish(now);
-                at = None;
+                (at, is_rotating) = (None, true);
             }
         }
         if self.file.is_none() {
             if !self.may_begin(now, is_keyframe, track) || !self.open(now, timestamp) {
+                if is_rotating {
+                    self.recordings.set_current(self.path, None);
+                }
                 return;
             }
             at = self.file.as_mut().and_then(|open| open.clock.frame(track, timestamp));
@@ -425,10 +430,9 @@ impl<'a> Recording<'a> {
         }
     }
 
-    /// Ends the file properly.
+    /// Ends the file properly. It stays the current one until there is another, or it is said that there is none.
     fn finish(&mut self, now: MonoTime) {
         let Some(open) = self.file.take() else { return };
-        self.recordings.set_current(self.path, None);
         let file = open.output.disk().path().to_path_buf();
         let (seconds, bytes) = (f64::from(open.at - open.began_at) / 1000.0, open.output.len());
         let opened = open.opened;

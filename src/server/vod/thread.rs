@@ -296,17 +296,14 @@ impl FileThread {
             let player = &mut self.players[place];
             let stream = player.stream;
             match player.pump(now, &mut connection.session) {
-                Pumped::Until(at) => self.due = Some(self.due.map_or(at, |due| due.min(at))),
+                Pumped::Until(at) => self.look_at(at),
                 Pumped::Full => is_full = true,
                 Pumped::Idle => {}
                 Pumped::Dry => {
                     connection.notify(stream, Notice::Dry);
                     continue;
                 }
-                Pumped::Ended if self.expects_more(place) => {
-                    let look = now + LOOK;
-                    self.due = Some(self.due.map_or(look, |due| due.min(look)));
-                }
+                Pumped::Ended if self.expects_more(place) => self.look_at(now + LOOK),
                 Pumped::Ended => {
                     if self.go_on(now, index, place) {
                         continue;
@@ -316,6 +313,11 @@ impl FileThread {
             place += 1;
         }
         is_full
+    }
+
+    /// Looks for media to send at that time, if not before.
+    fn look_at(&mut self, at: MonoTime) {
+        self.due = Some(self.due.map_or(at, |due| due.min(at)));
     }
 }
 

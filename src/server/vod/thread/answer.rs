@@ -3,7 +3,7 @@
 //! In: requests ([`Ask`]), the end of an entry. Out: answers and notices on the session, players, a live stream to move on to. Not here:
 //! when media is sent (the parent module), and which tag (`player`).
 
-use super::FileThread;
+use super::{FileThread, LOOK};
 use crate::{
     media::{MediaError, MediaReader},
     rtmp::{
@@ -31,6 +31,8 @@ use alloc::{
 enum Found {
     File(Opened),
     Live,
+    /// A recording of which nothing is to be read yet.
+    NotYet,
 }
 
 /// A file to play.
@@ -95,7 +97,7 @@ impl FileThread {
             return self.append(now, index, request, entry, place);
         }
         match self.find(index, entry) {
-            Ok(Found::Live) => self.with(now, index, |connection, cx| {
+            Ok(Found::Live | Found::NotYet) => self.with(now, index, |connection, cx| {
                 connection.play_live(cx, request, entry.stream, entry.path.clone(), entry.wanted);
             }),
             Ok(Found::File(Opened { reader, shown, growing })) => {
@@ -165,7 +167,7 @@ impl FileThread {
             Ok((file, shown, growing)) => match media::open(&file) {
                 Ok(reader) => return Ok(Found::File(Opened { reader, shown, growing })),
                 // It has only just begun.
-                Err(_) if growing.is_some() => return Ok(Found::Live),
+                Err(_) if growing.is_some() => return Ok(Found::NotYet),
                 Err(error) => Err((error.to_string(), reason(&error))),
             },
         };
@@ -206,6 +208,13 @@ impl FileThread {
                     self.players[place].follow(now, &entry, reader);
                     self.players[place].growing = growing;
                     return true;
+                }
+                Ok(Found::NotYet) => {
+                    let player = &mut self.players[place];
+                    player.playlist.push_front(entry);
+                    player.expect_more();
+                    self.look_at(now + LOOK);
+                    return false;
                 }
                 Ok(Found::Live) if self.players.len() == 1 => {
                     let Ok(hub) = self.shared.registry.hub(&entry.path) else { continue };
