@@ -181,7 +181,7 @@ fn the_index_finds_every_sample_and_hides_the_fragments() {
     // Video begins 143 ms behind audio, and its first picture is shown 40 ms later.
     let edits = numbers(find(traks[0], "edts/elst"));
     assert_eq!(edits[..7], [0x0100_0000, 2, 0, 183, u32::MAX, u32::MAX, 0x1_0000]);
-    assert_eq!(edits[7..], [0, 2360, 0, 3600, 0x1_0000]);
+    assert_eq!(edits[7..], [0, 2400, 0, 3600, 0x1_0000]);
     assert_eq!(kinds(traks[1]), ["tkhd", "mdia"]);
 }
 
