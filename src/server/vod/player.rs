@@ -51,6 +51,8 @@ pub(super) struct Growing {
     /// Which stream's.
     pub(super) path: StreamPath,
     pub(super) file: PathBuf,
+    /// Since when nothing has been recorded although the stream goes on.
+    pub(super) missed: Option<MonoTime>,
 }
 
 /// See the module.
@@ -288,15 +290,16 @@ impl FilePlayer {
         }
     }
 
-    pub(super) fn pause(&mut self, now: MonoTime, paused: bool, position: u32) {
+    /// Pauses, or goes on where the client is. True if that is elsewhere: what waits for it is of no use then.
+    pub(super) fn pause(&mut self, now: MonoTime, paused: bool, position: u32) -> bool {
         if paused {
             if self.flow == Flow::On {
                 self.flow = Flow::Paused;
             }
-            return;
+            return false;
         }
         if self.flow != Flow::Paused {
-            return;
+            return false;
         }
         self.flow = Flow::On;
         let position = if position == 0 { 0 } else { position.saturating_add(self.base) };
@@ -308,9 +311,10 @@ impl FilePlayer {
             let is_elsewhere = position == 0 || self.target.is_some();
             let at = if is_elsewhere { self.position } else { position.min(self.position) };
             self.clock = Clock::at(now, at);
-        } else {
-            self.seek(now, position.min(self.duration().unwrap_or(u32::MAX)));
+            return false;
         }
+        self.seek(now, position.min(self.duration().unwrap_or(u32::MAX)));
+        true
     }
 
     pub(super) fn receive_audio(&mut self, wanted: bool) {

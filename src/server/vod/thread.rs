@@ -303,7 +303,7 @@ impl FileThread {
                     connection.notify(stream, Notice::Dry);
                     continue;
                 }
-                Pumped::Ended if self.expects_more(place) => {
+                Pumped::Ended if self.expects_more(now, place) => {
                     let look = now + LOOK;
                     self.due = Some(self.due.map_or(look, |due| due.min(look)));
                 }

@@ -26,6 +26,10 @@ use alloc::{
     boxed::Box,
     string::{String, ToString},
 };
+use core::time::Duration;
+
+/// A recording that has no file for longer than this, while its stream goes on, is over: the disk is full.
+const MAX_GAP: Duration = Duration::from_secs(5);
 
 /// What a name turned out to be.
 enum Found {
@@ -53,8 +57,14 @@ impl FileThread {
                 self.moving.append(&mut self.before);
             }
             Ask::Pause { stream, paused, position } => {
-                self.with_player(stream, |player| player.pause(now, paused, position));
-                self.with_connection(index, |connection| connection.accept(request));
+                let mut is_elsewhere = false;
+                self.with_player(stream, |player| is_elsewhere = player.pause(now, paused, position));
+                self.with_connection(index, |connection| {
+                    if is_elsewhere {
+                        connection.session.drop_media(stream);
+                    }
+                    connection.accept(request);
+                });
             }
             Ask::Seek { stream, position } => {
                 let duration = self.players.iter().find(|player| player.stream == stream);
@@ -147,7 +157,7 @@ impl FileThread {
         let library = vod.library.as_ref().filter(|_| Library::has(&entry.path));
         let found = match (recording, library) {
             (Some(file), _) => {
-                let growing = Growing { path: entry.path.clone(), file: file.clone() };
+                let growing = Growing { path: entry.path.clone(), file: file.clone(), missed: None };
                 Ok((file.clone(), file.display().to_string(), Some(growing)))
             }
             _ if entry.start == PlayStart::Live || (may_be_live && is_live()) => return Ok(Found::Live),
@@ -176,14 +186,22 @@ impl FileThread {
     }
 
     /// All is sent of a recording, and more may come. When another file has taken its place, or the stream is over,
-    /// what was written last is still to be read.
-    pub(super) fn expects_more(&mut self, place: usize) -> bool {
+    /// what was written last is still to be read. Between two files there is none for a moment.
+    pub(super) fn expects_more(&mut self, now: MonoTime, place: usize) -> bool {
         let player = &mut self.players[place];
-        let Some(growing) = player.growing.take() else { return false };
+        let Some(mut growing) = player.growing.take() else { return false };
         match self.shared.recording(&growing.path) {
-            Some(current) if current == growing.file => player.growing = Some(growing),
+            Some(current) if current == growing.file => {
+                growing.missed = None;
+                player.growing = Some(growing);
+            }
             Some(_) => player.playlist.push_front(player.continuation()),
-            None => {}
+            None => {
+                let missed = *growing.missed.get_or_insert(now);
+                if self.shared.registry.is_live(&growing.path) && now.since(missed) < MAX_GAP {
+                    player.growing = Some(growing);
+                }
+            }
         }
         player.expect_more();
         true
