@@ -11,7 +11,7 @@ use super::{
     STOP_GRACE, Shared,
     connection::{Context, Owned},
     owner::Owner,
-    player::{Action, Player, Rules},
+    player::{Action, Player, Rules, Terms},
     pool::Pool,
     port::{Control, Feed, FeedPort, Port, Slot, Step},
     registry::HubHandle,
@@ -23,7 +23,7 @@ use super::{
 };
 use crate::rtmp::{
     MessageStreamId, MonoTime,
-    session::{CloseReason, RequestId, Wanted},
+    session::{CloseReason, Notice, RequestId, Sent},
 };
 use alloc::{sync::Arc, vec, vec::Vec};
 use crossbeam_channel::{Receiver, bounded, unbounded};
@@ -49,6 +49,7 @@ pub(super) struct Subscriber {
     generation: u32,
     actions: Vec<Action>,
     closing: Vec<(usize, CloseReason)>,
+    over: Vec<(usize, MessageStreamId, Sent)>,
     troubled: Vec<usize>,
     staging: Staging,
     gaps: Throttle,
@@ -73,6 +74,7 @@ macro_rules! floor {
             staging: &mut $self.staging,
             stats: &$self.shared.stats,
             closing: &mut $self.closing,
+            over: &mut $self.over,
             troubled: &mut $self.troubled,
         }
     };
@@ -102,6 +104,7 @@ impl Subscriber {
             generation: 0,
             actions: Vec::new(),
             closing: Vec::new(),
+            over: Vec::new(),
             troubled: Vec::new(),
             staging: Staging::default(),
             gaps: Throttle::default(),
@@ -135,6 +138,7 @@ impl Subscriber {
             self.write_due(now);
             self.handle_deadlines(now);
             self.close_slow(now);
+            self.end_plays(now);
             let is_stopped = self.stop_at.is_some_and(|at| at <= now);
             if (self.sockets.is_empty() && self.pool.retire(self.number)) || is_stopped {
                 break;
@@ -238,9 +242,9 @@ impl Subscriber {
         let mut asked = None;
         for action in actions.drain(..) {
             match action {
-                Action::Join { stream, hub, wanted } => {
+                Action::Join { stream, hub, terms } => {
                     self.leave(index, stream);
-                    self.join(now, index, stream, hub, wanted);
+                    self.join(now, index, stream, hub, terms);
                 }
                 Action::Leave { stream } => self.leave(index, stream),
                 Action::Restart { stream } => self.restart(now, index, stream),
@@ -268,8 +272,8 @@ impl Subscriber {
         let mut actions = vec![Action::Ask { request, ask }];
         for (stream, at) in core::mem::take(&mut connection.seats) {
             let Some(room) = self.rooms.get_mut(at as usize).and_then(Option::as_mut) else { continue };
-            let wanted = room.player(index, stream).map(|player| player.wanted()).unwrap_or_default();
-            actions.push(Action::Join { stream, hub: room.hub.again(), wanted });
+            let terms = room.player(index, stream).map(|player| player.terms()).unwrap_or_default();
+            actions.push(Action::Join { stream, hub: room.hub.again(), terms });
             self.leave_room(index, stream, at);
         }
         let Some(connection) = self.sockets.remove(index) else { return };
@@ -281,7 +285,7 @@ impl Subscriber {
         }
     }
 
-    fn join(&mut self, now: MonoTime, index: usize, stream: MessageStreamId, hub: HubHandle, wanted: Wanted) {
+    fn join(&mut self, now: MonoTime, index: usize, stream: MessageStreamId, hub: HubHandle, terms: Terms) {
         let known = self.rooms.iter().position(|room| room.as_ref().is_some_and(|room| room.hub.is(&hub)));
         let at = known.unwrap_or_else(|| match self.rooms.iter().position(Option::is_none) {
             Some(free) => free,
@@ -304,7 +308,7 @@ impl Subscriber {
             connection.seats.push((stream, at as u32));
         }
         if let Some(room) = &mut self.rooms[at] {
-            room.join(&mut floor!(self, now), index, stream, wanted, &snapshot);
+            room.join(&mut floor!(self, now), index, stream, terms, &snapshot);
         }
     }
 
@@ -316,6 +320,7 @@ impl Subscriber {
     }
 
     fn leave_room(&mut self, index: usize, stream: MessageStreamId, at: u32) {
+        self.over.retain(|(of, ended, _)| (*of, *ended) != (index, stream));
         let Some(place) = self.rooms.get_mut(at as usize) else { return };
         let Some(room) = place else { return };
         room.leave(index, stream);
@@ -329,9 +334,9 @@ impl Subscriber {
     fn restart(&mut self, now: MonoTime, index: usize, stream: MessageStreamId) {
         let Some(at) = self.seat(index, stream) else { return };
         let Some(room) = self.rooms.get_mut(at).and_then(Option::as_mut) else { return };
-        let Some(wanted) = room.leave(index, stream) else { return };
+        let Some(terms) = room.leave(index, stream) else { return };
         let snapshot = room.hub.join(now, &self.port, room.slot);
-        room.join(&mut floor!(self, now), index, stream, wanted, &snapshot);
+        room.join(&mut floor!(self, now), index, stream, terms, &snapshot);
     }
 
     fn with_player(&mut self, index: usize, stream: MessageStreamId, act: impl FnOnce(&mut Player)) {
@@ -388,6 +393,21 @@ impl Subscriber {
         }
         for index in core::mem::take(&mut self.troubled) {
             self.settle(now, index);
+        }
+    }
+
+    /// Tells players that have had what they asked for, which then no longer hold the stream.
+    fn end_plays(&mut self, now: MonoTime) {
+        for (index, stream, sent) in core::mem::take(&mut self.over) {
+            // Several tags may have been too many; whoever left meanwhile is not in the list.
+            if self.seat(index, stream).is_none() {
+                continue;
+            }
+            self.leave(index, stream);
+            self.with(now, index, |connection, _| {
+                connection.streams.retain(|(id, _)| *id != stream);
+                connection.notify(stream, Notice::Complete(sent));
+            });
         }
     }
 

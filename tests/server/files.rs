@@ -395,6 +395,62 @@ fn a_live_stream_comes_before_a_file_of_its_name_and_both_replace_each_other() {
     waiting.tags_up_to(|tag| tag.body.ends_with(b"live"));
 }
 
+/// What a file thread finds behind a play that turns out to be live is for the thread that plays it.
+#[test]
+fn what_is_asked_while_a_connection_moves_to_a_live_stream_holds() {
+    let films = Films::new("moves");
+    let (_server, address) = films.start();
+    let mut publisher = Client::connect(address, "vod");
+    let out = publisher.create_stream();
+    publisher.publish(out, "film");
+    assert_eq!(publisher.status(), "NetStream.Publish.Start");
+    publisher.send(out, &[video_header(9), audio_header(), keyframe(0, b"live")]);
+    let (mut paused, first) = client(address);
+    let (mut mute, second) = client(address);
+    paused.with(|session| {
+        session.play(&play(first, "film", PlayStart::LiveOrRecorded, None, true)).unwrap();
+        session.pause(first, true, 0).unwrap();
+    });
+    mute.with(|session| {
+        session.play(&play(second, "film", PlayStart::LiveOrRecorded, None, true)).unwrap();
+        session.call(second, "receiveVideo", &[false.into()]).unwrap();
+    });
+    heard(&mut paused, "NetStream.Pause.Notify");
+    // An answer comes behind what was done.
+    for client in [&mut paused, &mut mute] {
+        client.with(|session| session.call(MessageStreamId(0), "ping", &[]).unwrap());
+        client.wait("an answer", |event| matches!(event, Event::Reply { .. }).then_some(()));
+    }
+    publisher.send(out, &[keyframe(1000, b"live"), audio(1010)]);
+    assert!(
+        mute.tags_up_to(|tag| tag.timestamp.0 == 1010)
+            .iter()
+            .all(|tag| tag.timestamp.0 < 1000 || tag.kind == TagKind::Audio)
+    );
+    paused.with(|session| session.pause(first, false, 0).unwrap());
+    assert_eq!(heard(&mut paused, "NetStream.Unpause"), ["NetStream.Unpause.Notify"]);
+    publisher.send(out, &[keyframe(2000, b"live")]);
+    assert_eq!(heard(&mut paused, "keyframe").last().unwrap(), "keyframe 2000");
+    // On the way to a file that is not there, and back.
+    let missing = play(first, "missing", PlayStart::At(0), None, true);
+    paused.with(|session| {
+        session.pause(first, true, 0).unwrap();
+        session.play(&missing).unwrap();
+    });
+    heard(&mut paused, "NetStream.Play.StreamNotFound");
+    paused.with(|session| session.call(MessageStreamId(0), "ping", &[]).unwrap());
+    paused.wait("an answer", |event| matches!(event, Event::Reply { .. }).then_some(()));
+    publisher.send(out, &[keyframe(3000, b"live"), audio(3010)]);
+    mute.tags_up_to(|tag| tag.timestamp.0 == 3010);
+    paused.with(|session| session.call(first, "pause", &[false.into(), 0.into()]).unwrap());
+    // Our client takes no media where a play was refused, and says so.
+    paused.wait("Unpause.Notify", |event| match event {
+        Event::Status { status, .. } => (status.code == "NetStream.Unpause.Notify").then_some(()),
+        Event::Ignored { .. } => panic!("media while it is paused"),
+        _ => None,
+    });
+}
+
 #[test]
 fn two_files_play_on_one_connection_and_a_live_stream_beside_them_is_refused() {
     let films = Films::new("two").with("film.flv", &flv(&film(5, 1))).with("second.flv", &flv(&film(5, 2)));

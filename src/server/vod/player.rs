@@ -82,6 +82,8 @@ pub(super) struct FilePlayer {
     /// Of the newest frame that was sent.
     position: u32,
     limit: Limit,
+    /// What comes next lies behind it.
+    is_at_limit: bool,
     /// Where the client asked to begin.
     start: u32,
     sent: u64,
@@ -181,6 +183,7 @@ impl FilePlayer {
             next: None,
             position: 0,
             limit: Limit::None,
+            is_at_limit: false,
             start: 0,
             sent: 0,
             is_dry: false,
@@ -201,6 +204,7 @@ impl FilePlayer {
             Some(0) => Limit::OneFrame,
             Some(duration) => Limit::At(start.saturating_add(duration)),
         };
+        self.is_at_limit = false;
         self.flow = Flow::On;
         self.clock = Clock::at(now, start);
         self.ahead.clear();
@@ -248,6 +252,11 @@ impl FilePlayer {
         Some(self.reader.info().duration).filter(|duration| *duration > 0 && self.growing.is_none())
     }
 
+    /// It has ended because no more was asked for.
+    pub(super) fn is_at_limit(&self) -> bool {
+        self.is_at_limit
+    }
+
     /// More of a recording is expected.
     pub(super) fn expect_more(&mut self) {
         if self.flow == Flow::Ended {
@@ -257,7 +266,11 @@ impl FilePlayer {
 
     /// The same stream from the start of another file on, as the next entry.
     pub(super) fn continuation(&self) -> Entry {
-        Entry { start: PlayStart::At(0), duration: None, wanted: self.wanted(), ..self.entry.clone() }
+        let duration = match self.limit {
+            Limit::At(end) => Some(end.saturating_sub(self.position).max(1)),
+            _ => None,
+        };
+        Entry { start: PlayStart::At(0), duration, wanted: self.wanted(), ..self.entry.clone() }
     }
 
     /// What was sent of this entry.
@@ -278,6 +291,7 @@ impl FilePlayer {
     /// Goes there, and on from there unless it is paused.
     pub(super) fn seek(&mut self, now: MonoTime, position: u32) {
         self.target = Some(position);
+        self.is_at_limit = false;
         (self.base, self.is_beginning) = (0, false);
         self.clock = Clock::at(now, position);
         self.position = position;
@@ -416,10 +430,13 @@ impl FilePlayer {
             };
             let role = tag.classify().role;
             let is_frame = role.is_frame();
-            match self.limit {
-                Limit::Reached => return None,
-                Limit::At(end) if is_frame && tag.timestamp.0 >= end => return None,
-                _ => {}
+            self.is_at_limit = match self.limit {
+                Limit::Reached => true,
+                Limit::At(end) => is_frame && tag.timestamp.0 >= end,
+                Limit::None | Limit::OneFrame => false,
+            };
+            if self.is_at_limit {
+                return None;
             }
             // Sound before the picture that a play begins with.
             if is_frame && tag.timestamp.0 < self.base {

@@ -217,6 +217,13 @@ impl FileThread {
 
     fn apply(&mut self, now: MonoTime, index: usize, actions: &mut Vec<Action>) {
         for action in actions.drain(..) {
+            // Of a live stream that the connection is about to move for: whoever takes it applies it.
+            if action.stream().is_some_and(|stream| self.is_moving(stream))
+                && !matches!(action, Action::Join { .. } | Action::Leave { .. })
+            {
+                self.moving.push(action);
+                continue;
+            }
             match action {
                 Action::Ask { request, ask } => self.answer(now, index, request, ask),
                 Action::Join { stream, .. } => {
@@ -233,7 +240,7 @@ impl FileThread {
                 Action::Buffer { stream, length } => {
                     self.with_player(stream, |player| player.set_buffer(length));
                 }
-                // Of a live stream on its way.
+                // Of a live stream that has ended.
                 Action::Restart { .. } | Action::Pause { .. } => {}
             }
         }
@@ -241,9 +248,14 @@ impl FileThread {
 
     fn forget(&mut self, stream: MessageStreamId) {
         self.players.retain(|player| player.stream != stream);
-        let is_other = |action: &Action| !matches!(action, Action::Join { stream: of, .. } if *of == stream);
+        let is_other = |action: &Action| action.stream() != Some(stream);
         self.moving.retain(is_other);
         self.before.retain(is_other);
+    }
+
+    /// It plays live from now on, as soon as the connection is where that happens.
+    fn is_moving(&self, stream: MessageStreamId) -> bool {
+        self.moving.iter().any(|action| matches!(action, Action::Join { stream: of, .. } if *of == stream))
     }
 
     fn with_player(&mut self, stream: MessageStreamId, act: impl FnOnce(&mut FilePlayer)) {

@@ -14,7 +14,7 @@ use crate::{
         connection::Role,
         media,
         owner::Owner,
-        player::Action,
+        player::{Action, Terms},
         vod::{
             Ask, Entry,
             library::{Library, NoFile},
@@ -106,7 +106,8 @@ impl FileThread {
         }
         match self.find(index, entry) {
             Ok(Found::Live) => self.with(now, index, |connection, cx| {
-                connection.play_live(cx, request, entry.stream, entry.path.clone(), entry.wanted);
+                let terms = Terms::new(entry.wanted, entry.duration);
+                connection.play_live(cx, request, entry.stream, entry.path.clone(), terms);
             }),
             Ok(Found::File(Opened { reader, shown, growing })) => {
                 let Some(connection) = self.sockets.get_mut(index) else { return };
@@ -189,6 +190,9 @@ impl FileThread {
     /// what was written last is still to be read. Between two files there is none for a moment.
     pub(super) fn expects_more(&mut self, now: MonoTime, place: usize) -> bool {
         let player = &mut self.players[place];
+        if player.is_at_limit() {
+            return false;
+        }
         let Some(mut growing) = player.growing.take() else { return false };
         match self.shared.recording(&growing.path) {
             Some(current) if current == growing.file => {
@@ -234,7 +238,8 @@ impl FileThread {
                         connection.set_role(stream, Role::Playing);
                     });
                     self.players.clear();
-                    self.moving.push(Action::Join { stream, hub, wanted: entry.wanted });
+                    let terms = Terms::new(entry.wanted, entry.duration);
+                    self.moving.push(Action::Join { stream, hub, terms });
                     return true;
                 }
                 Ok(Found::Live) => log::warn!("{} is live, which does not go with files", entry.path),
