@@ -29,7 +29,7 @@
 //! | `jobs`, `tap` | blocking threads, and a stream as one of them hears it |
 //! | `source`, `relay`, `record`, `media`, `demo` | streams that weir feeds, sends on and writes to files; files opened |
 //! | `client` | the other side of RTMP, blocking |
-//! | `coalescing`, `capture`, `stats`, `networks`, `path`, `files`, `signals` | one small matter each |
+//! | `coalescing`, `capture`, `stats`, `networks`, `path`, `file_limit`, `signals` | one small matter each |
 
 mod cache;
 mod capture;
@@ -38,7 +38,7 @@ mod coalescing;
 mod connection;
 mod deadlines;
 mod demo;
-mod files;
+mod file_limit;
 mod hub;
 mod jobs;
 pub mod media;
@@ -69,7 +69,7 @@ mod vod;
 
 pub use cache::{MAX_GOP_TIME, MAX_HEADER_BYTES, MAX_HEADERS};
 pub use demo::DEMO_PATH;
-pub use files::raise_file_limit;
+pub use file_limit::{Ceilings, PER_FILE_PLAYER, raise_file_limit};
 pub use hub::{SILENT_AFTER, Takeover};
 pub use merge::Merge;
 pub use networks::{BadNetwork, Networks};
@@ -78,7 +78,7 @@ pub use record::{NameTemplate, Pattern, RecordConfig, RecordFormat};
 pub use registry::MAX_HUBS;
 pub use signals::Signals;
 pub use stats::Stats;
-pub use vod::MEDIA_APP;
+pub use vod::{MAX_FILE_PLAYERS, MEDIA_APP};
 
 use crate::rtmp::{
     Limits, MessageStreamId, MonoTime, ServerConfig,
@@ -156,6 +156,8 @@ pub struct Config {
     pub gop_cache: usize,
     /// `--max-connections`
     pub max_connections: usize,
+    /// Connections that play files at once, each with a thread of its own.
+    pub max_file_players: usize,
     /// `--max-queue`: bytes that wait for a player before it loses the rest of a group of pictures.
     pub max_queue: usize,
     /// `--capture`: write each connection as a pcap into this directory.
@@ -187,6 +189,7 @@ impl Default for Config {
             merge: Merge::default(),
             gop_cache: 8 << 20,
             max_connections: 10_000,
+            max_file_players: MAX_FILE_PLAYERS,
             max_queue: 8 << 20,
             capture: None,
             media: None,
@@ -297,7 +300,7 @@ impl Server {
         let pool = Arc::new(Pool::new(config.subscriber_threads));
         let plays_files = config.media.is_some() || recordings.is_some();
         let vod = plays_files.then(|| {
-            let vod = Vod::new(config.media.as_deref(), pool.clone(), port.clone());
+            let vod = Vod::new(config.media.as_deref(), config.max_file_players, pool.clone(), port.clone());
             vod.map_err(|error| StartError::Media(config.media.clone().unwrap_or_default(), error))
         });
         let vod = vod.transpose()?;

@@ -105,11 +105,6 @@ impl Action {
             Action::Ask { .. } => None,
         }
     }
-
-    /// The request that waits for an answer.
-    pub(super) fn asked(&self) -> Option<RequestId> {
-        if let Action::Ask { request, .. } = self { Some(*request) } else { None }
-    }
 }
 
 /// A message stream that plays.

@@ -310,15 +310,21 @@ impl Owner for Reactor {
             }
             return;
         }
-        if actions.iter().any(|action| matches!(action, Action::Ask { .. })) {
-            if let Some(connection) = self.sockets.remove(index) {
-                if let Err((error, connection)) = vod::adopt(&self.shared, connection, actions) {
-                    log::error!("{} cannot play a file: {error}", connection.id());
-                    // It has been told, and may ask for something else.
-                    self.adopt(now, connection, Vec::new());
+        let asked = actions.iter().find_map(|action| match action {
+            Action::Ask { request, ask } => Some((*request, ask)),
+            _ => None,
+        });
+        if let (Some((request, ask)), Some(connection)) = (asked, self.sockets.get_mut(index)) {
+            match vod::hire(&self.shared) {
+                Ok(port) => {
+                    if let Some(connection) = self.sockets.remove(index) {
+                        port.give(connection, actions);
+                    }
+                    return;
                 }
+                // It may ask for something else.
+                Err(error) => vod::refuse(connection, request, ask, &error),
             }
-            return;
         }
         // Nobody plays here, so the rest has no effect.
         actions.clear();

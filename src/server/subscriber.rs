@@ -262,13 +262,17 @@ impl Subscriber {
             }
         }
         if let Some((request, ask)) = asked {
-            self.send_away(now, index, request, ask);
+            self.send_away(index, request, ask);
         }
     }
 
     /// Gives a connection that asks for a file away. What it plays goes on if it gets no file.
-    fn send_away(&mut self, now: MonoTime, index: usize, request: RequestId, ask: Ask) {
+    fn send_away(&mut self, index: usize, request: RequestId, ask: Ask) {
         let Some(connection) = self.sockets.get_mut(index) else { return };
+        let port = match vod::hire(&self.shared) {
+            Ok(port) => port,
+            Err(error) => return vod::refuse(connection, request, &ask, &error),
+        };
         let mut actions = vec![Action::Ask { request, ask }];
         for (stream, at) in core::mem::take(&mut connection.seats) {
             let Some(room) = self.rooms.get_mut(at as usize).and_then(Option::as_mut) else { continue };
@@ -278,11 +282,7 @@ impl Subscriber {
         }
         let Some(connection) = self.sockets.remove(index) else { return };
         self.pool.release(self.number);
-        if let Err((error, mut connection)) = vod::adopt(&self.shared, connection, actions) {
-            log::error!("{} cannot play a file: {error}", connection.id());
-            connection.flush(now);
-            connection.finish(&mut Context { now, shared: &self.shared, actions: &mut Vec::new() });
-        }
+        port.give(connection, actions);
     }
 
     fn join(&mut self, now: MonoTime, index: usize, stream: MessageStreamId, hub: HubHandle, terms: Terms) {

@@ -495,6 +495,51 @@ fn a_client_that_reads_nothing_is_closed_and_holds_up_nobody() {
 }
 
 #[test]
+fn at_the_limit_of_file_players_a_play_fails_and_everybody_goes_on() {
+    let films = Films::new("limit").with("film.flv", &flv(&film(60, 1)));
+    let media = Some(films.0.clone());
+    let (_server, address) = start(Config { media, max_file_players: 1, ..config() });
+    let (mut first, stream) = client(address);
+    first.with(|session| session.play(&play(stream, "film", PlayStart::At(0), None, true)).unwrap());
+    heard(&mut first, "keyframe 1000");
+    // One that does nothing yet, and one that plays live.
+    let mut publisher = Client::connect(address, "vod");
+    let out = publisher.create_stream();
+    publisher.publish(out, "cam");
+    publisher.send(out, &[video_header(9), keyframe(0, b"live")]);
+    let (mut idle, of_idle) = client(address);
+    let (mut live, of_live) = client(address);
+    live.with(|session| {
+        session.play(&play(of_live, "cam", PlayStart::Live, None, true)).unwrap();
+    });
+    heard(&mut live, "keyframe 0");
+    for (client, stream) in [(&mut idle, of_idle), (&mut live, of_live)] {
+        client.with(|session| session.play(&play(stream, "film", PlayStart::At(0), None, true)).unwrap());
+        let (code, why) = client.wait("the refusal", |event| match event {
+            Event::Status { status, .. } => Some((status.code.clone(), status.description.clone())),
+            _ => None,
+        });
+        assert_eq!((&*code, &*why), ("NetStream.Play.Failed", "The server plays too many files."));
+    }
+    assert!(logged("cannot play a file: 1 play files already"));
+    idle.with(|session| session.call(MessageStreamId(0), "getStreamLength", &["film".into()]).unwrap());
+    idle.wait("no length", |event| match event {
+        Event::Reply { is_ok, values, .. } => (*is_ok && values[1].as_number() == Some(0.0)).then_some(()),
+        _ => None,
+    });
+    publisher.send(out, &[keyframe(1000, b"live")]);
+    live.wait("the live stream", |event| matches!(event, Event::Ignored { .. }).then_some(()));
+    heard(&mut first, "keyframe 2000");
+    // There is room again.
+    first.with(|session| session.delete_stream(stream).unwrap());
+    until("the end of the first", || {
+        idle.with(|session| session.play(&play(of_idle, "film", PlayStart::At(0), None, true)).unwrap());
+        idle.status() != "NetStream.Play.Failed"
+    });
+    heard(&mut idle, "keyframe 0");
+}
+
+#[test]
 fn what_is_no_film_is_refused_with_the_reason_and_never_ends_the_connection() {
     let whole = flv(&film(3, 1));
     let films = Films::new("bad")

@@ -205,8 +205,7 @@ impl FileThread {
         let Some(connection) = self.sockets.remove(index) else { return };
         let actions = mem::take(&mut self.moving);
         if actions.is_empty() {
-            connection.mailbox.hand_over(vod.home.clone());
-            vod.home.send(Control::Adopt(connection, actions));
+            vod.home.give(connection, actions);
         } else if let Err((error, connection)) = vod.pool.adopt(&self.shared, connection, actions) {
             log::error!("{} cannot play: {error}", connection.id());
             self.bury(now, connection);

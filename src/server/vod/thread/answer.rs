@@ -14,11 +14,13 @@ use crate::{
         connection::Role,
         media,
         owner::Owner,
+        plain,
         player::{Action, Terms},
         vod::{
-            Ask, Entry,
+            Ask, Entry, has_no_room,
             library::{Library, NoFile},
             player::{FilePlayer, Growing, MAX_PLAYLIST},
+            told,
         },
     },
 };
@@ -27,6 +29,7 @@ use alloc::{
     string::{String, ToString},
 };
 use core::time::Duration;
+use std::{io, path::Path};
 
 /// A recording that has no file for longer than this, while its stream goes on, is over: the disk is full.
 const MAX_GAP: Duration = Duration::from_secs(5);
@@ -172,12 +175,13 @@ impl FileThread {
         let who =
             self.sockets.get_mut(index).map(|connection| connection.id().to_string()).unwrap_or_default();
         let opened = match found {
+            Err(NoFile::Io(error)) => Err((plain(&error), refused(&error))),
             Err(why) => Err((why.to_string(), RejectReason::NotFound)),
-            Ok((file, shown, growing)) => match media::open(&file) {
+            Ok((file, shown, growing)) => match open(&file) {
                 Ok(reader) => return Ok(Found::File(Opened { reader, shown, growing })),
                 // It has only just begun.
                 Err(_) if growing.is_some() => return Ok(Found::Live),
-                Err(error) => Err((error.to_string(), reason(&error))),
+                Err(error) => Err(error),
             },
         };
         opened.map_err(|(why, reason)| {
@@ -253,11 +257,45 @@ impl FileThread {
     }
 }
 
-/// What a client is told of a file that cannot be opened.
+/// Opens a file, or says why not: for the log, and for the client.
+fn open(file: &Path) -> Result<Box<dyn MediaReader + Send>, (String, RejectReason)> {
+    let file = media::file(file).map_err(|error| (plain(&error), refused(&error)))?;
+    media::reader(file).map_err(|error| (error.to_string(), reason(&error)))
+}
+
+/// What a client is told when the system does not give a file: that there is none, unless a server that is set up better, or
+/// a later moment, would have it.
+fn refused(error: &io::Error) -> RejectReason {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => RejectReason::Failed(told(error).to_string()),
+        _ if has_no_room(error) => RejectReason::Failed(told(error).to_string()),
+        _ => RejectReason::NotFound,
+    }
+}
+
+/// What a client is told of a file that cannot be played.
 fn reason(error: &MediaError) -> RejectReason {
     match error {
-        MediaError::Io(_) => RejectReason::NotFound,
+        MediaError::Io(_) => RejectReason::Failed("The server cannot read it.".to_string()),
         MediaError::Malformed { .. } | MediaError::TooLarge(_) => RejectReason::Damaged(error.to_string()),
         MediaError::Unsupported(_) => RejectReason::NothingPlayable(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_may_work_another_time_is_a_failure_and_not_an_absence() {
+        let told = |errno| match refused(&io::Error::from_raw_os_error(errno)) {
+            RejectReason::Failed(why) => why,
+            RejectReason::NotFound => "not found".to_string(),
+            other => panic!("{other:?}"),
+        };
+        let (eacces, emfile, enfile, enametoolong, eloop) = (13, 24, 23, 36, 40);
+        assert_eq!(told(eacces), "The server may not read it.");
+        assert_eq!([emfile, enfile].map(told), ["The server has too many files open."; 2]);
+        assert_eq!([enametoolong, eloop].map(told), ["not found"; 2]);
     }
 }
