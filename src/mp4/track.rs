@@ -210,7 +210,7 @@ impl Track {
         }
     }
 
-    /// Goes to the last sync sample that is shown at or before `ms`, or to the first one. Returns which entry of the
+    /// Goes to the last sync sample that is decoded at or before `ms`, or to the first one. Returns which entry of the
     /// index it is near.
     pub(crate) fn seek_sync<R: ReadAt>(
         &mut self,
@@ -219,7 +219,7 @@ impl Track {
         ms: i64,
     ) -> Result<usize, MediaError> {
         self.forget();
-        let time = self.clock.latest(ms);
+        let time = self.clock.latest(ms).saturating_add(self.lowered.unwrap_or(0));
         if let Some(fragments) = &mut self.fragments {
             if let Some(entry) = index.seek_sync(source, fragments, time)? {
                 if let Some(tables) = &mut self.tables {

@@ -40,8 +40,6 @@ const MAX_BURST: Duration = Duration::from_millis(500);
 const DRY: Duration = Duration::from_secs(5);
 /// Places of damage in a row that are passed over.
 const MAX_DAMAGE: u32 = 64;
-/// Milliseconds by which keyframes are shown after they are decoded, at most.
-const COMPOSITION_TIMES: [u32; 4] = [50, 100, 250, 500];
 /// Milliseconds around what the client has in which an unpause goes on without a seek.
 const SLACK: u32 = 1000;
 
@@ -396,29 +394,12 @@ impl FilePlayer {
         self.damages = 0;
         self.is_dry = false;
         let is_beginning = core::mem::replace(&mut self.is_beginning, false);
-        match self.find(target, is_beginning) {
+        match self.reader.seek(Timestamp(target)) {
             Ok(place) if is_beginning => self.base = place.0,
             Ok(_) => {}
             Err(error) => log::warn!("{}: {error}", self.entry.path),
         }
         self.ahead.extend(self.reader.headers());
-    }
-
-    /// Goes to a place. librtmp resumes at the decode time of a keyframe, which may be shown later: where a play begins, that
-    /// keyframe is meant.
-    fn find(&mut self, target: u32, is_beginning: bool) -> Result<Timestamp, MediaError> {
-        let place = self.reader.seek(Timestamp(target))?;
-        let keyframes = &self.reader.info().keyframes;
-        let is_decoded = keyframes.binary_search_by_key(&target, |keyframe| keyframe.timestamp.0).is_ok();
-        if is_beginning && is_decoded && place.0 < target {
-            for later in COMPOSITION_TIMES {
-                if self.reader.seek(Timestamp(target.saturating_add(later)))?.0 == target {
-                    return Ok(Timestamp(target));
-                }
-            }
-            return self.reader.seek(Timestamp(target));
-        }
-        Ok(place)
     }
 
     /// The next tag that the client gets.
