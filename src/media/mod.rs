@@ -16,7 +16,7 @@ pub mod pace;
 pub use adts::AdtsReader;
 pub use flv::FlvReader;
 pub use mp3::Mp3Reader;
-pub use mp4::Mp4Reader;
+pub use mp4::{FragmentIndex, Mp4Reader};
 
 use crate::{
     flv::{Codec, Tag},

@@ -24,7 +24,7 @@ use crate::{
     },
     rtmp::Timestamp,
 };
-use alloc::vec::Vec;
+use alloc::{sync::Arc, vec::Vec};
 
 /// An open file.
 #[derive(Debug)]
@@ -33,13 +33,31 @@ pub struct Mp4Reader<R> {
     info: MediaInfo,
     /// Video first.
     playing: Vec<Playing>,
-    index: Index,
+    index: Arc<Index>,
     /// The time that becomes 0; not known before the first sample.
     base: Option<i64>,
     /// When the first keyframe is decoded, in milliseconds of presentation.
     first: Option<i64>,
     /// How long the file was when it was asked last.
     size: u64,
+}
+
+/// Where the fragments of a file are. To find that out can mean a walk through the whole file, so who opens a file again may
+/// hand it in. It is only where to look: the index of another file costs time, and no more.
+#[derive(Clone, Debug)]
+pub struct FragmentIndex(Arc<Index>);
+
+impl FragmentIndex {
+    /// What it takes in memory.
+    pub fn bytes(&self) -> usize {
+        self.0.bytes()
+    }
+
+    /// The very same one, not only an equal one.
+    #[cfg(test)]
+    pub(crate) fn is_same(&self, other: &FragmentIndex) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
 }
 
 /// A track, and what is known about the tags it has given.
@@ -70,6 +88,14 @@ impl<R: ReadAt> Mp4Reader<R> {
     /// # Errors
     /// It cannot be read, is damaged, or has nothing in it that tags can carry.
     pub fn open(source: R) -> Result<Mp4Reader<R>, MediaError> {
+        Mp4Reader::open_with(source, None)
+    }
+
+    /// The same, with what another reader of the file has found out.
+    ///
+    /// # Errors
+    /// As [`Mp4Reader::open`].
+    pub fn open_with(source: R, known: Option<FragmentIndex>) -> Result<Mp4Reader<R>, MediaError> {
         let size = source.size()?;
         let mut boxes = Boxes::of_file(&source, 0..size);
         let moov = loop {
@@ -98,9 +124,10 @@ impl<R: ReadAt> Mp4Reader<R> {
         if playing.is_empty() {
             return Err(MediaError::Unsupported("no track in it can be played"));
         }
-        let index = match fragments_at {
-            Some(at) => Index::of(&source, at, &indexed)?,
-            None => Index::of(&source, 0, &[])?,
+        let index = match (fragments_at, known) {
+            (Some(_), Some(FragmentIndex(index))) => index,
+            (Some(at), None) => Arc::new(Index::of(&source, at, &indexed)?),
+            (None, _) => Arc::new(Index::of(&source, 0, &[])?),
         };
         let info = MediaInfo { size, ..MediaInfo::default() };
         let mut reader = Mp4Reader { source, info, playing, index, base: None, first: None, size };
@@ -108,6 +135,11 @@ impl<R: ReadAt> Mp4Reader<R> {
         reader.describe(&claimed)?;
         reader.start()?;
         Ok(reader)
+    }
+
+    /// For further readers of the same file; `None` if it has no fragments.
+    pub fn fragment_index(&self) -> Option<FragmentIndex> {
+        (!self.index.entries().is_empty()).then(|| FragmentIndex(self.index.clone()))
     }
 
     /// Goes to the first keyframe, and to the first sample of audio.

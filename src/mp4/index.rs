@@ -60,6 +60,11 @@ impl Index {
         Ok(Index { entries })
     }
 
+    /// What it takes in memory.
+    pub(crate) fn bytes(&self) -> usize {
+        self.entries.capacity() * size_of::<Entry>()
+    }
+
     /// Fragments that begin with a sync sample or have one.
     pub(crate) fn entries(&self) -> &[Entry] {
         &self.entries[1..]

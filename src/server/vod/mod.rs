@@ -11,14 +11,16 @@
 //! unanswered ([`Ask`]), and the session reads nothing that follows until then. The thread blocks in reading files and sleeps in
 //! `poll` like the others. A connection plays either live streams or files, as many of one kind as it likes.
 //!
-//! Bounds: [`MAX_FILE_PLAYERS`]; those of `player`.
+//! Bounds: [`MAX_FILE_PLAYERS`]; those of `player` and `indices`.
 
+mod indices;
 mod library;
 mod player;
 mod thread;
 
 pub use library::MEDIA_APP;
 
+use indices::Indices;
 use library::Library;
 
 use super::{
@@ -92,6 +94,7 @@ pub(super) struct Entry {
 pub(super) struct Vod {
     /// `--media`
     library: Option<Library>,
+    indices: Indices,
     /// Threads at once.
     max_players: usize,
     pool: Arc<Pool>,
@@ -116,7 +119,7 @@ impl Vod {
         home: Arc<Port>,
     ) -> io::Result<Vod> {
         let library = root.map(Library::new).transpose()?;
-        Ok(Vod { library, max_players, pool, home, state: Mutex::default() })
+        Ok(Vod { library, indices: Indices::default(), max_players, pool, home, state: Mutex::default() })
     }
 
     /// Whether a stream of that name may be a file.

@@ -17,7 +17,7 @@ use crate::{
         plain,
         player::{Action, Terms},
         vod::{
-            Ask, Entry, has_no_room,
+            Ask, Entry, Vod, has_no_room,
             library::{Library, NoFile},
             player::{FilePlayer, Growing, MAX_PLAYLIST},
             told,
@@ -83,7 +83,7 @@ impl FileThread {
             }
             Ask::Length { path } => {
                 let file = vod.library.as_ref().and_then(|library| library.find(&path).ok());
-                let reader = file.and_then(|file| media::open(&file).ok());
+                let reader = file.and_then(|file| open(vod, &file).ok());
                 let seconds = reader.map_or(0.0, |reader| f64::from(reader.info().duration) / 1000.0);
                 self.with_connection(index, |connection| {
                     let result = connection.session.reply(request, &[seconds.into()]);
@@ -177,7 +177,7 @@ impl FileThread {
         let opened = match found {
             Err(NoFile::Io(error)) => Err((plain(&error), refused(&error))),
             Err(why) => Err((why.to_string(), RejectReason::NotFound)),
-            Ok((file, shown, growing)) => match open(&file) {
+            Ok((file, shown, growing)) => match open(vod, &file) {
                 Ok(reader) => return Ok(Found::File(Opened { reader, shown, growing })),
                 // It has only just begun.
                 Err(_) if growing.is_some() => return Ok(Found::Live),
@@ -258,9 +258,9 @@ impl FileThread {
 }
 
 /// Opens a file, or says why not: for the log, and for the client.
-fn open(file: &Path) -> Result<Box<dyn MediaReader + Send>, (String, RejectReason)> {
+fn open(vod: &Vod, file: &Path) -> Result<Box<dyn MediaReader + Send>, (String, RejectReason)> {
     let file = media::file(file).map_err(|error| (plain(&error), refused(&error)))?;
-    media::reader(file).map_err(|error| (error.to_string(), reason(&error)))
+    vod.indices.reader(file).map_err(|error| (error.to_string(), reason(&error)))
 }
 
 /// What a client is told when the system does not give a file: that there is none, unless a server that is set up better, or
