@@ -134,6 +134,8 @@ fn a_duration_ends_a_play_from_an_earlier_point() {
     let (mut publisher, out) = publish(address, "some", &pictures(0, 2040));
     written(&folder.join("live/some-2.flv"), 2000);
     let mut players = [200, 1000].map(|duration| play_some(address, "some", 1, Some(duration)));
+    // They play the second file before there is a third.
+    players.iter_mut().for_each(|player| assert_eq!(picture(player), (0, 2000)));
     publisher.send(out, &pictures(2040, 6000));
     for (player, end) in players.iter_mut().zip([200, 1000]) {
         let mut all = Vec::new();
