@@ -51,7 +51,7 @@ struct Opened {
 impl FileThread {
     /// Answers a request.
     pub(super) fn answer(&mut self, now: MonoTime, index: usize, request: RequestId, ask: Ask) {
-        let shared = self.shared.clone();
+        let shared = self.hold.shared.clone();
         let Some(vod) = &shared.vod else { return };
         match ask {
             Ask::Play { entry, reset, transition } => {
@@ -113,7 +113,7 @@ impl FileThread {
                 connection.play_live(cx, request, entry.stream, entry.path.clone(), terms);
             }),
             Ok(Found::File(Opened { reader, shown, growing })) => {
-                let Some(connection) = self.sockets.get_mut(index) else { return };
+                let Some(connection) = self.hold.sockets.get_mut(index) else { return };
                 log::info!("{} plays {} ({shown})", connection.id(), entry.path);
                 connection.set_role(entry.stream, Role::Replaying);
                 let result = connection.session.accept_recorded(request);
@@ -153,7 +153,7 @@ impl FileThread {
 
     /// What an entry is at this moment.
     fn find(&mut self, index: usize, entry: &Entry) -> Result<Found, RejectReason> {
-        let shared = self.shared.clone();
+        let shared = self.hold.shared.clone();
         let Some(vod) = &shared.vod else { return Err(RejectReason::NotFound) };
         let is_live = || shared.registry.is_live(&entry.path);
         let may_be_live = !matches!(entry.start, PlayStart::At(_));
@@ -172,8 +172,12 @@ impl FileThread {
                 found => found.map(|file| (file.clone(), library.shown(&file).to_string(), None)),
             },
         };
-        let who =
-            self.sockets.get_mut(index).map(|connection| connection.id().to_string()).unwrap_or_default();
+        let who = self
+            .hold
+            .sockets
+            .get_mut(index)
+            .map(|connection| connection.id().to_string())
+            .unwrap_or_default();
         let opened = match found {
             Err(NoFile::Io(error)) => Err((plain(&error), refused(&error))),
             Err(why) => Err((why.to_string(), RejectReason::NotFound)),
@@ -198,7 +202,7 @@ impl FileThread {
             return false;
         }
         let Some(mut growing) = player.growing.take() else { return false };
-        match self.shared.recording(&growing.path) {
+        match self.hold.shared.recording(&growing.path) {
             Some(current) if current == growing.file => {
                 growing.missed = None;
                 player.growing = Some(growing);
@@ -206,7 +210,7 @@ impl FileThread {
             Some(_) => player.playlist.push_front(player.continuation()),
             None => {
                 let missed = *growing.missed.get_or_insert(now);
-                if self.shared.registry.is_live(&growing.path) && now.since(missed) < MAX_GAP {
+                if self.hold.shared.registry.is_live(&growing.path) && now.since(missed) < MAX_GAP {
                     player.growing = Some(growing);
                 }
             }
@@ -234,7 +238,7 @@ impl FileThread {
                     return true;
                 }
                 Ok(Found::Live) if self.players.len() == 1 => {
-                    let Ok(hub) = self.shared.registry.hub(&entry.path) else { continue };
+                    let Ok(hub) = self.hold.shared.registry.hub(&entry.path) else { continue };
                     self.with_connection(index, |connection| {
                         log::info!("{} goes on with {}", connection.id(), entry.path);
                         connection.notify(stream, Notice::Switched(sent));
