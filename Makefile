@@ -73,7 +73,7 @@ bless: ## Write golden transcripts, flag tables and output in the documents anew
 	BLESS=1 $(CARGO) test --locked --features tools --test tools walkthrough
 	git status --short tests/data docs README.md
 
-e2e: ## Only the tests with real programs: ffmpeg, GStreamer, rtmpdump
+e2e: ## Only the tests with real programs: ffmpeg, GStreamer, rtmpdump, VLC
 	@$(MAKE) setup
 	$(CARGO) test --locked --features e2e --test e2e
 

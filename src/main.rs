@@ -19,7 +19,7 @@ use std::{
 };
 use weir::{
     cli::{self, Command},
-    server::{Config, DEMO_PATH, Server, Signals, raise_file_limit},
+    server::{Ceilings, Config, DEMO_PATH, Server, Signals, raise_file_limit},
 };
 
 const CANNOT_RUN: u8 = 1;
@@ -118,11 +118,20 @@ fn fit_file_limit(config: &mut Config) {
     let recordings = if config.record.is_some() { RECORDINGS } else { 0 };
     let own = 32 + config.listen.len() as u64 + 3 * config.subscriber_threads as u64 + recordings;
     let per_connection = if config.capture.is_some() { 2 } else { 1 };
-    let allowed = usize::try_from(files.saturating_sub(own) / per_connection).unwrap_or(usize::MAX).max(1);
-    if config.max_connections > allowed {
-        warn!("--max-connections lowered to {allowed}: the limit of open files is {files} (ulimit -n)");
-        config.max_connections = allowed;
+    let plays_files = config.media.is_some() || config.record.is_some();
+    let file_players = if plays_files { config.max_file_players } else { 0 };
+    let wanted = Ceilings { connections: config.max_connections, file_players };
+    let allowed = wanted.lowered_to(files.saturating_sub(own), per_connection);
+    if allowed.connections < wanted.connections {
+        let connections = allowed.connections;
+        warn!("--max-connections lowered to {connections}: the limit of open files is {files} (ulimit -n)");
     }
+    if allowed.file_players < wanted.file_players {
+        let players = allowed.file_players;
+        warn!("{players} connections may play files at once: the limit of open files is {files} (ulimit -n)");
+    }
+    config.max_connections = allowed.connections;
+    config.max_file_players = allowed.file_players;
 }
 
 /// What the thread that writes the log is given.

@@ -8,7 +8,7 @@
 #   tools/setup.sh bench   for bench-peers: nginx-rtmp
 set -u
 
-# program, GStreamer element or file -> package
+# program, GStreamer element or file (a pattern) -> package
 needs() {
     if [ "$purpose" = bench ]; then
         cat <<'LIST'
@@ -35,6 +35,8 @@ program ffprobe ffmpeg
 program gst-launch-1.0 gstreamer1.0-tools
 program gst-inspect-1.0 gstreamer1.0-tools
 program rtmpdump rtmpdump
+program cvlc vlc-bin
+file /usr/lib/*/vlc/plugins/demux/libavformat_plugin.so vlc-plugin-base
 program c++ g++
 program nginx nginx
 file /usr/lib/nginx/modules/ngx_rtmp_module.so libnginx-mod-rtmp
@@ -52,7 +54,8 @@ LIST
 
 has() {
     case $1 in
-    file) [ -e "$2" ] ;;
+    # shellcheck disable=SC2086 # a pattern: libraries are below their machine's name
+    file) ls -d $2 >/dev/null 2>&1 ;;
     program) command -v "$2" >/dev/null 2>&1 ;;
     element) command -v gst-inspect-1.0 >/dev/null 2>&1 && gst-inspect-1.0 --exists "$2" >/dev/null 2>&1 ;;
     esac

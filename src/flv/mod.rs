@@ -1,9 +1,9 @@
 //! FLV: the tag, which is what the whole server passes around, and the FLV file format around it.
 //!
 //! RTMP audio, video and data messages are FLV tag bodies, so [`Tag`] serves both. [`class`] says what a tag is
-//! for, [`body`] builds one, [`configuration`] knows
-//! which of them a decoder needs first, [`data`] looks into data messages, [`metadata`] into `onMetaData`; [`reader`] and [`writer`] turn files and HTTP streams into tags and back,
-//! [`timeline`] keeps time going where one source follows another.
+//! for, [`body`] builds one, [`configuration`] knows which of them a decoder needs first, [`data`] looks into data
+//! messages, [`metadata`] into `onMetaData`; [`reader`] and [`writer`] turn files and HTTP streams into tags and back,
+//! [`growing`] is a file that is written, [`timeline`] keeps time going where one source follows another.
 
 pub mod body;
 pub mod class;
@@ -12,6 +12,7 @@ pub mod configuration;
 pub mod data;
 #[cfg(any(test, feature = "fuzzing"))]
 mod fuzz;
+pub mod growing;
 pub mod metadata;
 pub mod reader;
 pub mod summary;
@@ -24,6 +25,7 @@ pub use codec::Codec;
 pub use configuration::{Change, Configuration};
 #[cfg(any(test, feature = "fuzzing"))]
 pub use fuzz::fuzz;
+pub use growing::Growing;
 pub use reader::{Item, ReadError, ReadErrorKind, Reader, ReaderLimits};
 pub use tag::{Tag, TagKind};
 pub use timeline::Timeline;

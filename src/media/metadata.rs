@@ -41,6 +41,12 @@ pub fn live(tag: &Tag) -> Tag {
     Tag { body: metadata::encode(own).into(), ..tag.clone() }
 }
 
+/// What a live stream of the same tracks says, which has neither length nor end; `None` if nothing is known of them.
+pub fn of_tracks(info: &MediaInfo, timestamp: Timestamp) -> Option<Tag> {
+    let tracks = MediaInfo { video: info.video, audio: info.audio, ..MediaInfo::default() };
+    (tracks != MediaInfo::default()).then(|| tag(&tracks, timestamp))
+}
+
 /// The tag for players of a file.
 pub fn tag(info: &MediaInfo, timestamp: Timestamp) -> Tag {
     let own = info.metadata.as_ref().and_then(|tag| properties(&tag.body)).unwrap_or_default();

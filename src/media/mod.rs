@@ -16,7 +16,7 @@ pub mod pace;
 pub use adts::AdtsReader;
 pub use flv::FlvReader;
 pub use mp3::Mp3Reader;
-pub use mp4::Mp4Reader;
+pub use mp4::{FragmentIndex, Mp4Reader, Mp4Stream};
 
 use crate::{
     base::Timestamp,
@@ -59,8 +59,9 @@ pub trait MediaReader {
     /// allows that, and gives `None` where it does not.
     fn next(&mut self) -> Result<Option<Tag>, MediaError>;
 
-    /// Goes to the last keyframe that is shown at or before `target`, the first one if there is none before, a frame of
-    /// audio in a file without video. Returns its timestamp.
+    /// Goes to the last keyframe whose timestamp, as [`MediaReader::next`] gives it, is at or before `target`; the first one if
+    /// there is none before; a frame of audio in a file without video. Returns that timestamp. So who asks for the
+    /// timestamp of a keyframe gets that one, although a picture may be shown later than it is decoded.
     ///
     /// # Errors
     /// The file cannot be read.

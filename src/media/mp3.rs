@@ -11,7 +11,10 @@ use super::{
 };
 use crate::{
     base::{Payload, Timestamp},
-    codec::mp3::{FrameHeader, HEADER_LEN, MAX_FRAME_LEN, VbrHeader},
+    codec::{
+        mp3::{FrameHeader, HEADER_LEN, MAX_FRAME_LEN, VbrHeader},
+        samples::SampleClock,
+    },
     flv::{
         Codec, Tag, TagKind,
         body::{self, AudioFormat},
@@ -88,10 +91,17 @@ impl<R: ReadAt> Mp3Reader<R> {
         Ok(Mp3Reader { frames, info, first, start, way })
     }
 
-    /// How many frames are over at that time.
+    /// How many frames are over at that time. A frame begins in the millisecond that its timestamp says.
     fn frames_before(&self, target: u64) -> u64 {
         let last = u64::from(self.info.duration).saturating_sub(1);
-        scaled(target.min(last), self.first.sample_rate.into(), 1000 * u64::from(self.first.samples))
+        let (rate, samples) = (self.first.sample_rate, u64::from(self.first.samples));
+        let target = target.min(last);
+        let mut frame = scaled(target + 1, rate.into(), 1000 * samples);
+        // Timestamps are rounded.
+        while frame > 0 && SampleClock::at(frame * samples, rate).milliseconds() > target {
+            frame -= 1;
+        }
+        frame
     }
 
     fn go_to(&mut self, frame: u64, offset: u64) -> Result<(), MediaError> {
@@ -158,7 +168,11 @@ impl<R: ReadAt> MediaReader for Mp3Reader<R> {
                 let entry = |percent: usize| toc.get(percent).map_or(256, |entry| u64::from(*entry));
                 let (low, high) = (entry(percent), entry(percent + 1));
                 let part = low * FRACTION + high.saturating_sub(low) * rest;
-                let offset = start + scaled(*bytes, part, 256 * FRACTION);
+                // The frame that holds this byte began before it.
+                let frame_bytes = scaled(*bytes, u64::from(self.first.samples) * 1000, {
+                    u64::from(self.first.sample_rate) * duration
+                });
+                let offset = start + scaled(*bytes, part, 256 * FRACTION).saturating_sub(frame_bytes);
                 self.go_to(frame, offset)?;
             }
             Way::Frames => self.frames.seek_exactly(target)?,
@@ -294,10 +308,12 @@ mod tests {
         }
         let mut reader = Mp3Reader::open(&bytes[..]).expect("a good file");
         assert!(reader.info().duration.abs_diff(130_612) < 2, "{}", reader.info().duration);
-        for n in [1, 77, 1_234, 4_998] {
-            let time = (f64::from(n) * 1_152_000.0 / 44_100.0).round() as u32;
-            assert_eq!(reader.seek(Timestamp(time + 1)), Ok(Timestamp(time)));
-            assert_eq!(reader.next().map(|tag| tag.map(|tag| number(&tag))), Ok(Some(n)));
+        let time = |n: u32| (f64::from(n) * 1_152_000.0 / 44_100.0).round() as u32;
+        for n in (0..200).chain([1_234, 4_998]) {
+            for target in [time(n), time(n) + 1, time(n + 1) - 1] {
+                assert_eq!(reader.seek(Timestamp(target)), Ok(Timestamp(time(n))));
+                assert_eq!(reader.next().map(|tag| tag.map(|tag| number(&tag))), Ok(Some(n)));
+            }
         }
     }
 

@@ -9,6 +9,10 @@
 //! Field notes: frames behind an open group of pictures' keyframe that refer to the group before (HEVC: RASL) are left
 //! out after a seek; a file that breaks off plays up to there, and one that grows goes on there.
 
+mod stream;
+
+pub use stream::Mp4Stream;
+
 use super::{AudioInfo, Keyframe, MAX_KEYFRAMES, MediaError, MediaInfo, MediaReader, ReadAt, VideoInfo};
 use crate::{
     base::Timestamp,
@@ -24,7 +28,7 @@ use crate::{
         window::Window,
     },
 };
-use alloc::vec::Vec;
+use alloc::{sync::Arc, vec::Vec};
 
 /// An open file.
 #[derive(Debug)]
@@ -33,13 +37,34 @@ pub struct Mp4Reader<R> {
     info: MediaInfo,
     /// Video first.
     playing: Vec<Playing>,
-    index: Index,
+    index: Arc<Index>,
     /// The time that becomes 0; not known before the first sample.
     base: Option<i64>,
     /// When the first keyframe is decoded, in milliseconds of presentation.
     first: Option<i64>,
     /// How long the file was when it was asked last.
     size: u64,
+    /// Of a file that is being received: the time up to which fragments of some track have come. Until that is
+    /// [`PATIENCE`] behind the last tag of another one, tags wait for it.
+    received: Option<i64>,
+}
+
+/// Where the fragments of a file are. To find that out can mean a walk through the whole file, so who opens a file again may
+/// hand it in. It is only where to look: the index of another file costs time, and no more.
+#[derive(Clone, Debug)]
+pub struct FragmentIndex(Arc<Index>);
+
+impl FragmentIndex {
+    /// What it takes in memory.
+    pub fn bytes(&self) -> usize {
+        self.0.bytes()
+    }
+
+    /// The very same one, not only an equal one.
+    #[cfg(test)]
+    pub(crate) fn is_same(&self, other: &FragmentIndex) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
 }
 
 /// A track, and what is known about the tags it has given.
@@ -70,6 +95,14 @@ impl<R: ReadAt> Mp4Reader<R> {
     /// # Errors
     /// It cannot be read, is damaged, or has nothing in it that tags can carry.
     pub fn open(source: R) -> Result<Mp4Reader<R>, MediaError> {
+        Mp4Reader::open_with(source, None)
+    }
+
+    /// The same, with what another reader of the file has found out.
+    ///
+    /// # Errors
+    /// As [`Mp4Reader::open`].
+    pub fn open_with(source: R, known: Option<FragmentIndex>) -> Result<Mp4Reader<R>, MediaError> {
         let size = source.size()?;
         let mut boxes = Boxes::of_file(&source, 0..size);
         let moov = loop {
@@ -98,16 +131,23 @@ impl<R: ReadAt> Mp4Reader<R> {
         if playing.is_empty() {
             return Err(MediaError::Unsupported("no track in it can be played"));
         }
-        let index = match fragments_at {
-            Some(at) => Index::of(&source, at, &indexed)?,
-            None => Index::of(&source, 0, &[])?,
+        let index = match (fragments_at, known) {
+            (Some(_), Some(FragmentIndex(index))) => index,
+            (Some(at), None) => Arc::new(Index::of(&source, at, &indexed)?),
+            (None, _) => Arc::new(Index::of(&source, 0, &[])?),
         };
         let info = MediaInfo { size, ..MediaInfo::default() };
-        let mut reader = Mp4Reader { source, info, playing, index, base: None, first: None, size };
+        let mut reader =
+            Mp4Reader { source, info, playing, index, base: None, first: None, size, received: None };
         reader.start()?;
         reader.describe(&claimed)?;
         reader.start()?;
         Ok(reader)
+    }
+
+    /// For further readers of the same file; `None` if it has no fragments.
+    pub fn fragment_index(&self) -> Option<FragmentIndex> {
+        (!self.index.entries().is_empty()).then(|| FragmentIndex(self.index.clone()))
     }
 
     /// Goes to the first keyframe, and to the first sample of audio.
@@ -183,12 +223,15 @@ impl<R: ReadAt> Mp4Reader<R> {
     /// The track whose next sample comes first, with it and its decode time.
     fn first_of_all(&mut self) -> Result<Option<(usize, Sample, i64)>, MediaError> {
         let mut first: Option<(usize, Sample, i64)> = None;
+        let base = self.base.unwrap_or(0);
         for (number, playing) in self.playing.iter_mut().enumerate() {
             if let Some(sample) = playing.track.peek(&self.source)? {
                 let ms = playing.track.decode_ms(&sample);
                 if first.as_ref().is_none_or(|(_, _, earliest)| ms < *earliest) {
                     first = Some((number, sample, ms));
                 }
+            } else if self.received.is_some_and(|time| time - base - playing.last < PATIENCE) {
+                return Ok(None);
             }
         }
         Ok(first)
@@ -423,6 +466,10 @@ fn lengthen(frame: &[u8], length_len: u8, out: &mut Vec<u8>) {
 
 /// Read at once for a track; frames of more than half of it are read by themselves.
 const READ_AHEAD: usize = 64 << 10;
+
+/// Milliseconds that a track of a file that is being received may fall behind the others: fragments of one track each
+/// come one after the other.
+const PATIENCE: i64 = 1000;
 
 /// Times end here, after 49 days, rather than begin anew.
 const LATEST: i64 = u32::MAX as i64;

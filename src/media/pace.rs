@@ -157,9 +157,16 @@ impl<R: MediaReader> Schedule<R> {
 /// Metadata and configuration at the reader's position.
 fn beginning(reader: &impl MediaReader) -> VecDeque<Tag> {
     let mut ahead: VecDeque<Tag> = reader.headers().into();
-    if let Some(metadata) = &reader.info().metadata {
-        let timestamp = ahead.front().map_or(metadata.timestamp, |header| header.timestamp);
-        ahead.push_front(Tag { timestamp, ..metadata::live(metadata) });
+    let timestamp = ahead.front().map(|header| header.timestamp);
+    let metadata = match &reader.info().metadata {
+        Some(metadata) => {
+            let timestamp = timestamp.unwrap_or(metadata.timestamp);
+            Some(Tag { timestamp, ..metadata::live(metadata) })
+        }
+        None => metadata::of_tracks(reader.info(), timestamp.unwrap_or_default()),
+    };
+    if let Some(metadata) = metadata {
+        ahead.push_front(metadata);
     }
     ahead
 }
@@ -219,7 +226,10 @@ const MAX_FRAME: u32 = 1000;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::MediaInfo;
+    use crate::{
+        flv::Codec,
+        media::{MediaInfo, VideoInfo},
+    };
     use alloc::{vec, vec::Vec};
 
     /// Tags as a file holds them, sequence headers in front.
@@ -351,6 +361,21 @@ mod tests {
         let kinds: Vec<TagKind> = all(clip, 2).iter().map(|one| one.tag.kind).collect();
         assert_eq!(kinds[0], TagKind::Data);
         assert_eq!(kinds.iter().filter(|kind| **kind == TagKind::Data).count(), 1);
+    }
+
+    /// Players that are not told which tracks there are wait for those that never come.
+    #[test]
+    fn a_file_without_metadata_gets_some() {
+        let mut clip = clip(vec![header(1)], vec![video(0), video(40)]);
+        clip.info.duration = 80;
+        clip.info.video = Some(VideoInfo { codec: Codec::H264, width: 640, height: 360, frame_rate: 25.0 });
+        let first = all(clip, 2)[0].tag.clone();
+        assert_eq!(first.classify().role, TagRole::Metadata);
+        let said = metadata::properties(&first.body).unwrap();
+        assert_eq!(said.get("width").and_then(|width| width.as_number()), Some(640.0));
+        assert!(said.get("audiocodecid").is_none(), "of what is there");
+        let duration = said.get("duration").and_then(|duration| duration.as_number());
+        assert_eq!(duration, Some(0.0), "as live streams say it");
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub(crate) struct Mp4Box {
     pub(crate) end: u64,
     /// The file ends before the box does.
     pub(crate) is_cut: bool,
+    /// Where it says that it ends; that of one without a length never comes.
+    pub(crate) claimed_end: u64,
 }
 
 impl Mp4Box {
@@ -118,7 +120,9 @@ impl<'a, R: ReadAt> Boxes<'a, R> {
             return malformed("a box longer than what it lies in");
         }
         let (start, end) = (self.at, self.at + size.min(left));
-        Ok(Some(Mp4Box { kind: kind.to_be_bytes(), start, body: start + header_len, end, is_cut }))
+        let claimed_end = if short == 0 { u64::MAX } else { start.saturating_add(size) };
+        let (kind, body) = (kind.to_be_bytes(), start + header_len);
+        Ok(Some(Mp4Box { kind, start, body, end, is_cut, claimed_end }))
     }
 }
 
@@ -176,7 +180,7 @@ mod tests {
         assert!(inside(bytes).1.is_some());
         let (found, error) = of_file(bytes);
         assert_eq!(error, None);
-        assert!(found[0].is_cut && found[0].end == 10);
+        assert!(found[0].is_cut && found[0].end == 10 && found[0].claimed_end == 32);
     }
 
     #[test]

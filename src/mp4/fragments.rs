@@ -391,6 +391,24 @@ impl Fragments {
         Ok(())
     }
 
+    /// Where the file begins that is still of use, if nothing goes back.
+    pub(crate) fn needed_from(&self) -> u64 {
+        if self.run < self.runs.len() { self.place.offset } else { self.at }
+    }
+
+    /// When a fragment's samples of the track begin, if it says so, and how long they last; `None` without samples.
+    pub(crate) fn times<R: ReadAt>(
+        &self,
+        source: &R,
+        moof: &Mp4Box,
+    ) -> Result<Option<(Option<i64>, i64)>, MediaError> {
+        let runs = runs(source, moof, self.id, self.defaults)?;
+        let Some(first) = runs.first() else { return Ok(None) };
+        let start = first.start();
+        let end = end_time(source, &runs, start.unwrap_or(0))?;
+        Ok(Some((start, end.saturating_sub(start.unwrap_or(0)))))
+    }
+
     /// Finds the next fragment of the track that is there whole.
     fn next_fragment<R: ReadAt>(&mut self, source: &R) -> Result<bool, MediaError> {
         let mut boxes = FragmentBoxes::new(source, self.at)?;

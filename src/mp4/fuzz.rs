@@ -1,4 +1,4 @@
-//! Fuzz target: any bytes as a file.
+//! Fuzz target: any bytes as a file, whole and in pieces.
 //!
 //! Holds: what was read is read again after going back; a seek goes to a keyframe, and what follows is the tail of the
 //! whole; no track's time goes back; no tag is longer than the file and its head.
@@ -6,12 +6,13 @@
 use crate::{
     base::Timestamp,
     flv::{Codec, Tag, TagKind},
-    media::{MediaReader, mp4::Mp4Reader},
+    media::{MediaReader, Mp4Reader, Mp4Stream},
 };
 use alloc::vec::Vec;
 
-/// Reads the bytes as a file.
+/// Reads the bytes as a file, and as one that is being received.
 pub fn fuzz(input: &[u8]) {
+    receive(input);
     let Ok(mut reader) = Mp4Reader::open(input) else { return };
     let (all, is_whole) = read(&mut reader, input.len());
     let codec = reader.info().video.map(|video| video.codec);
@@ -35,6 +36,26 @@ pub fn fuzz(input: &[u8]) {
                 tail[0].timestamp
             );
         }
+    }
+}
+
+fn receive(input: &[u8]) {
+    let mut stream = Mp4Stream::new();
+    let mut left = MOST;
+    for piece in input.chunks(1 + input.len() / PIECES) {
+        if stream.push(piece).is_err() {
+            return;
+        }
+        while let Ok(Some(tag)) = stream.next() {
+            assert!(tag.body.len() <= 4 * input.len() + MAX_METADATA);
+            left -= 1;
+            if left == 0 {
+                return;
+            }
+        }
+    }
+    if stream.finish().is_ok() {
+        (0..left).find(|_| !matches!(stream.next(), Ok(Some(_))));
     }
 }
 
@@ -63,6 +84,12 @@ fn read(reader: &mut Mp4Reader<&[u8]>, len: usize) -> (Vec<Tag>, bool) {
 fn bodies(tags: &[Tag]) -> Vec<&[u8]> {
     tags.iter().map(|tag| &*tag.body).collect()
 }
+
+/// In which a file is received.
+const PIECES: usize = 7;
+
+/// Bytes of what is said about any file so small.
+const MAX_METADATA: usize = 1024;
 
 /// Tags that are looked at.
 const MOST: usize = 300;

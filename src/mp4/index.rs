@@ -60,12 +60,17 @@ impl Index {
         Ok(Index { entries })
     }
 
+    /// What it takes in memory.
+    pub(crate) fn bytes(&self) -> usize {
+        self.entries.capacity() * size_of::<Entry>()
+    }
+
     /// Fragments that begin with a sync sample or have one.
     pub(crate) fn entries(&self) -> &[Entry] {
         &self.entries[1..]
     }
 
-    /// Goes to the last sync sample that is shown at or before `time`. Returns the entry where it was looked for; `None` if
+    /// Goes to the last sync sample that is decoded at or before `time`. Returns the entry where it was looked for; `None` if
     /// there is no such sample.
     pub(crate) fn seek_sync<R: ReadAt>(
         &self,
@@ -78,7 +83,7 @@ impl Index {
         loop {
             let mut best = None;
             self.walk(source, fragments, (entry, 0), |sample, place| {
-                if sample.is_sync && sample.size > 0 && sample.pts() <= time {
+                if sample.is_sync && sample.size > 0 && sample.dts <= time {
                     best = Some(place);
                 }
                 sample.dts > time

@@ -10,7 +10,7 @@ use crate::media::{MediaError, ReadAt};
 /// How many bytes of a file to keep.
 ///
 /// # Errors
-/// It cannot be read, or there is no whole header: nothing in it can be played.
+/// It cannot be read, or there is no whole header with something behind it: nothing in it can be played.
 pub fn sound_len(file: &impl ReadAt) -> Result<u64, MediaError> {
     let mut boxes = Boxes::of_file(file, 0..file.size()?);
     let (mut walk, mut at) = (Walk::default(), 0);
@@ -25,14 +25,16 @@ pub fn sound_len(file: &impl ReadAt) -> Result<u64, MediaError> {
             Err(error) => return Err(error),
         }
     }
-    match walk.keep {
-        0 => Err(MediaError::Malformed { what: "an MP4 file without a whole header", offset: at }),
-        keep => Ok(keep),
+    if walk.keep == 0 || !walk.has_mdat {
+        return Err(MediaError::Malformed { what: "an MP4 file without a whole fragment", offset: at });
     }
+    Ok(walk.keep)
 }
 
 #[derive(Default)]
 struct Walk {
+    has_mdat: bool,
+    /// Behind a `moof`.
     has_media: bool,
     last: [u8; 4],
     keep: u64,
@@ -44,6 +46,7 @@ impl Walk {
             // The header; or, behind media that no moof has announced, the index of a finished file.
             b"moov" if !self.has_media => self.keep = end,
             b"mdat" => {
+                self.has_mdat = true;
                 if self.last == *b"moof" {
                     self.keep = end;
                 }
@@ -78,7 +81,8 @@ mod tests {
     fn a_file_cut_anywhere_keeps_its_whole_fragments() {
         let (file, ends) = fragmented();
         for len in 0..=file.len() {
-            let expected = ends.iter().rev().find(|end| **end <= len).map(|end| *end as u64);
+            // The header alone is nothing.
+            let expected = ends[1..].iter().rev().find(|end| **end <= len).map(|end| *end as u64);
             assert_eq!(sound_len(&&file[..len]).ok(), expected, "{len} bytes");
         }
     }

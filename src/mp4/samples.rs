@@ -148,24 +148,14 @@ impl Samples {
         self.next >= self.sizes.count()
     }
 
-    /// Goes to the last sync sample that is shown at or before `time`, or to the first one.
+    /// Goes to the last sync sample that is decoded at or before `time`, or to the first one.
     pub(crate) fn seek_sync<R: ReadAt>(&mut self, source: &R, time: i64) -> Result<(), MediaError> {
         let mut sample = self.at_time(source, time)?;
-        for _ in 0..MAX_STEPS_BACK {
-            let mut is_first = sample == 0;
-            if let Some(syncs) = &mut self.syncs {
-                let index = syncs.before(source, sample)?.unwrap_or(0);
-                sample = syncs.get(source, index)?.min(self.sizes.count() - 1);
-                is_first = index == 0 || sample == 0;
-            }
-            self.next = sample;
-            let shown =
-                self.time(source, sample)?.saturating_add(i64::from(self.composition(source, sample)?));
-            if is_first || shown <= time {
-                break;
-            }
-            sample -= 1;
+        if let Some(syncs) = &mut self.syncs {
+            let index = syncs.before(source, sample)?.unwrap_or(0);
+            sample = syncs.get(source, index)?.min(self.sizes.count() - 1);
         }
+        self.next = sample;
         Ok(())
     }
 
@@ -269,9 +259,6 @@ const RUN: usize = 128;
 
 /// Bytes of G.711 in a tag, an eighth of a second: what ffmpeg makes a packet of.
 const GATHERED: u32 = 1024;
-
-/// Keyframes that are decoded before a time and shown after it: one, or several where all frames are keyframes.
-const MAX_STEPS_BACK: usize = 256;
 
 /// Rows of times that are summed up: half a megabyte. Most files have a handful.
 const MAX_ROWS: u32 = 1 << 16;

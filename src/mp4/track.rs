@@ -3,6 +3,7 @@
 //! Not here: what a sample's bytes become, and how tracks are merged ([`crate::media::mp4`]).
 
 use super::{
+    boxes::Mp4Box,
     entries::SampleEntry,
     fragments::Fragments,
     header::TrackHeader,
@@ -161,6 +162,29 @@ impl Track {
         end.unwrap_or(0)
     }
 
+    /// It may have fragments.
+    pub(crate) const fn has_fragments(&self) -> bool {
+        self.fragments.is_some()
+    }
+
+    /// Where the file begins that is still of use, if nothing goes back. Asked behind a `peek`.
+    pub(crate) fn needed_from(&self) -> u64 {
+        let samples = self.batch.iter().skip(self.taken).map(|sample| sample.offset);
+        samples.chain(self.fragments.as_ref().map(Fragments::needed_from)).min().unwrap_or(u64::MAX)
+    }
+
+    /// When a fragment's samples begin, if it says so, and how long they last, in milliseconds of presentation.
+    pub(crate) fn times_ms<R: ReadAt>(
+        &self,
+        source: &R,
+        moof: &Mp4Box,
+    ) -> Result<Option<(Option<i64>, i64)>, MediaError> {
+        let Some(fragments) = &self.fragments else { return Ok(None) };
+        let Some((start, length)) = fragments.times(source, moof)? else { return Ok(None) };
+        let length = self.clock.ms(self.clock.start.saturating_add(length));
+        Ok(Some((start.map(|start| self.time_ms(start)), length)))
+    }
+
     /// Decode time in milliseconds of presentation.
     pub(crate) fn decode_ms(&self, sample: &Sample) -> i64 {
         self.time_ms(sample.dts)
@@ -210,7 +234,7 @@ impl Track {
         }
     }
 
-    /// Goes to the last sync sample that is shown at or before `ms`, or to the first one. Returns which entry of the
+    /// Goes to the last sync sample that is decoded at or before `ms`, or to the first one. Returns which entry of the
     /// index it is near.
     pub(crate) fn seek_sync<R: ReadAt>(
         &mut self,
@@ -219,7 +243,7 @@ impl Track {
         ms: i64,
     ) -> Result<usize, MediaError> {
         self.forget();
-        let time = self.clock.latest(ms);
+        let time = self.clock.latest(ms).saturating_add(self.lowered.unwrap_or(0));
         if let Some(fragments) = &mut self.fragments {
             if let Some(entry) = index.seek_sync(source, fragments, time)? {
                 if let Some(tables) = &mut self.tables {

@@ -16,11 +16,13 @@
 
 mod boxes;
 mod header;
+mod rebuild;
 mod tables;
 mod tags;
 mod track;
 
-pub use tags::{NothingToWrite, TagWriter};
+pub use rebuild::index_of_file;
+pub use tags::{Missing, NothingToWrite, TagWriter, Why};
 pub use track::Track;
 
 use crate::base::Payload;
@@ -139,16 +141,12 @@ impl Writer {
 
     /// Samples that are in the file; whoever could not write the last fragments must not ask.
     pub fn index(&self) -> Index {
-        let mut moov = Vec::new();
-        header::put_full_moov(&mut moov, self.lanes.iter().map(|lane| (&lane.track, &lane.tables)));
-        let mut head = Vec::new();
-        // Size 1: it stands behind the type, in 64 bits.
-        put_u32(&mut head, 1);
-        head.extend_from_slice(b"mdat");
-        put_u64(&mut head, self.position - RESERVED_AT);
-        let mut bytes = [0; RESERVED];
-        bytes.copy_from_slice(&head);
-        Index { moov, head_at: RESERVED_AT, head: bytes }
+        index_of(self.lanes.iter().map(|lane| (&lane.track, &lane.tables)), self.position)
+    }
+
+    /// Whether there is a frame in it.
+    pub fn has_fragment(&self) -> bool {
+        self.sequence > 1
     }
 
     /// Whether the index has become as large as it may: time for another file.
@@ -194,6 +192,20 @@ impl Writer {
         self.position += out.len() as u64;
         Some(out)
     }
+}
+
+/// The index of a file of `len` bytes.
+fn index_of<'a>(tracks: impl Iterator<Item = (&'a Track, &'a Tables)> + Clone, len: u64) -> Index {
+    let mut moov = Vec::new();
+    header::put_full_moov(&mut moov, tracks);
+    let mut head = Vec::new();
+    // Size 1: it stands behind the type, in 64 bits.
+    put_u32(&mut head, 1);
+    head.extend_from_slice(b"mdat");
+    put_u64(&mut head, len - RESERVED_AT);
+    let mut bytes = [0; RESERVED];
+    bytes.copy_from_slice(&head);
+    Index { moov, head_at: RESERVED_AT, head: bytes }
 }
 
 /// What happens to the last sample of each track, whose duration nobody knows yet.

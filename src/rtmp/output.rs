@@ -7,15 +7,23 @@
 //! Bounds: none of its own. A drained queue keeps `KEPT_ENTRIES` and `KEPT_BYTES` at most: ten thousand idle
 //! connections are normal.
 
+use super::MessageStreamId;
 use crate::base::Payload;
 use alloc::{collections::VecDeque, vec::Vec};
+use core::mem;
 
-/// What bytes are queued for. Both wait in one queue but are counted apart, because a peer that asks and never
-/// reads is another problem than a slow player.
+/// What bytes are queued for. All wait in one queue, but replies are counted apart, because a peer that asks and never
+/// reads is another problem than a slow player; and what nobody wants any more can be taken out again
+/// ([`Output::drop_media`]) in whole messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// Audio, video and data of a stream, chunk headers included.
-    Media,
+    /// The first bytes of audio or video of that message stream, chunk header included: of one message, or of several
+    /// in one piece.
+    Start(MessageStreamId),
+    /// What follows them.
+    Rest,
+    /// Data of a stream, chunk headers included: never dropped.
+    Data,
     /// Everything else: handshake, control messages, commands and their replies.
     Reply,
 }
@@ -69,7 +77,14 @@ impl Output {
         self.owned.extend_from_slice(bytes);
         self.count(bytes.len(), purpose);
         match self.more.back_mut().or(self.first.as_mut()) {
-            Some(last) if last.shared.is_none() && last.purpose == purpose => last.left += bytes.len(),
+            // Each start stays an entry of its own, so that one can go and another stay.
+            Some(last)
+                if last.shared.is_none()
+                    && last.purpose == purpose
+                    && !matches!(purpose, Purpose::Start(_)) =>
+            {
+                last.left += bytes.len();
+            }
             _ => self.push(Entry { shared: None, left: bytes.len(), purpose }),
         }
     }
@@ -143,6 +158,10 @@ impl Output {
                 self.reply_len -= taken;
             }
             if front.left > 0 {
+                // What has begun is finished.
+                if taken > 0 && matches!(front.purpose, Purpose::Start(_)) {
+                    front.purpose = Purpose::Rest;
+                }
                 return;
             }
             self.first = self.more.pop_front();
@@ -151,6 +170,30 @@ impl Output {
         self.owned.clear();
         self.owned.shrink_to(KEPT_BYTES);
         self.more.shrink_to(KEPT_ENTRIES);
+    }
+
+    /// Takes out audio and video of a message stream, except what has begun to be written: a reader that has seen the
+    /// start of a message waits for its end.
+    pub fn drop_media(&mut self, stream: MessageStreamId) {
+        let (first, more) = (self.first.take(), mem::take(&mut self.more));
+        let owned = mem::take(&mut self.owned);
+        let mut at = mem::take(&mut self.owned_sent);
+        (self.len, self.reply_len) = (0, 0);
+        let mut is_dropping = false;
+        for entry in first.into_iter().chain(more) {
+            let bytes = if entry.shared.is_none() { at..at + entry.left } else { at..at };
+            at = bytes.end;
+            match entry.purpose {
+                Purpose::Start(of) => is_dropping = of == stream,
+                Purpose::Rest => {}
+                Purpose::Data | Purpose::Reply => is_dropping = false,
+            }
+            if !is_dropping {
+                self.owned.extend_from_slice(&owned[bytes]);
+                self.count(entry.left, entry.purpose);
+                self.push(entry);
+            }
+        }
     }
 
     fn push(&mut self, entry: Entry) {
@@ -183,17 +226,20 @@ mod tests {
     use super::*;
     use alloc::vec;
 
+    const ONE: MessageStreamId = MessageStreamId(1);
+    const TWO: MessageStreamId = MessageStreamId(2);
+
     /// Replies, media headers and shared bodies in turn: `0, 1, 2, ...` all told.
     fn mixed() -> Output {
         let bytes: Vec<u8> = (0..60).collect();
         let mut out = Output::new();
         out.push_owned(&bytes[..5], Purpose::Reply);
         out.push_owned(&bytes[5..9], Purpose::Reply);
-        out.push_owned(&bytes[9..12], Purpose::Media);
-        out.push_shared(bytes[12..30].into(), Purpose::Media);
+        out.push_owned(&bytes[9..12], Purpose::Start(ONE));
+        out.push_shared(bytes[12..30].into(), Purpose::Rest);
         out.push_shared(Payload::from(&bytes[..]).slice(30..40), Purpose::Reply);
-        out.push_owned(&bytes[40..41], Purpose::Media);
-        out.push_shared(bytes[41..60].into(), Purpose::Media);
+        out.push_owned(&bytes[40..41], Purpose::Start(ONE));
+        out.push_shared(bytes[41..60].into(), Purpose::Rest);
         out
     }
 
@@ -223,10 +269,51 @@ mod tests {
             let mut out = mixed();
             out.advance(written);
             out.push_owned(&[60, 61], Purpose::Reply);
-            out.push_shared(vec![62, 63].into(), Purpose::Media);
-            out.push_owned(&[64], Purpose::Media);
+            out.push_shared(vec![62, 63].into(), Purpose::Start(ONE));
+            out.push_owned(&[64], Purpose::Rest);
             assert_eq!(out.to_vec(), (written as u8..65).collect::<Vec<u8>>());
             assert_eq!(out.reply_len(), replies_from(written) + 2);
+        }
+    }
+
+    #[test]
+    fn dropped_media_leaves_whole_messages_of_others_and_the_one_that_has_begun() {
+        // Messages, each byte the number of its message: two starts behind each other, one of several chunks, a reply
+        // and data between.
+        let starts = [(ONE, 1), (TWO, 1), (ONE, 2), (ONE, 0), (TWO, 2)];
+        let queue = || {
+            let mut out = Output::new();
+            for (number, (stream, chunks)) in (0u8..).zip(starts) {
+                out.push_owned(&[number; 3], Purpose::Start(stream));
+                for chunk in 0..chunks {
+                    if chunk > 0 {
+                        out.push_owned(&[number], Purpose::Rest);
+                    }
+                    out.push_shared(vec![number; 4].into(), Purpose::Rest);
+                }
+                let (byte, purpose) =
+                    if number % 2 == 0 { (10, Purpose::Reply) } else { (11, Purpose::Data) };
+                out.push_owned(&[byte + 10 * number], purpose);
+            }
+            out
+        };
+        let all = queue().to_vec();
+        for written in 0..=all.len() {
+            let mut out = queue();
+            out.advance(written);
+            out.drop_media(ONE);
+            let begun = all.get(written).filter(|number| written > 0 && all[written - 1] == **number);
+            let is_kept = |number: &u8| match starts.get(usize::from(*number)) {
+                Some((stream, _)) => *stream == TWO || begun == Some(number),
+                None => true,
+            };
+            let kept: Vec<u8> = all[written..].iter().copied().filter(is_kept).collect();
+            assert_eq!(out.to_vec(), kept, "{written} written");
+            let replies = kept.iter().filter(|number| [10, 30, 50].contains(*number)).count();
+            assert_eq!((out.len(), out.reply_len()), (kept.len(), replies));
+            out.push_owned(&[99], Purpose::Start(ONE));
+            out.advance(kept.len());
+            assert_eq!(out.to_vec(), [99]);
         }
     }
 
@@ -254,7 +341,7 @@ mod tests {
     fn shared_bytes_are_not_copied() {
         let body = Payload::from(vec![7; 100]);
         let mut out = Output::new();
-        out.push_shared(body.clone(), Purpose::Media);
+        out.push_shared(body.clone(), Purpose::Rest);
         out.advance(10);
         let mut slices: [&[u8]; 1] = [&[]];
         out.slices(&mut slices);
@@ -265,7 +352,7 @@ mod tests {
     fn empty_pushes_queue_nothing() {
         let mut out = Output::new();
         out.push_owned(&[], Purpose::Reply);
-        out.push_shared(Payload::default(), Purpose::Media);
+        out.push_shared(Payload::default(), Purpose::Rest);
         assert!(out.is_empty() && out.first.is_none());
     }
 
@@ -273,8 +360,8 @@ mod tests {
     fn a_drained_queue_holds_next_to_nothing() {
         let mut out = Output::new();
         for _ in 0..1000 {
-            out.push_owned(&[1; 20], Purpose::Media);
-            out.push_shared(vec![2; 20].into(), Purpose::Media);
+            out.push_owned(&[1; 20], Purpose::Start(ONE));
+            out.push_shared(vec![2; 20].into(), Purpose::Rest);
         }
         out.advance(out.len());
         assert!(out.owned.capacity() <= KEPT_BYTES && out.more.capacity() <= 2 * KEPT_ENTRIES);

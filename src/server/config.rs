@@ -1,7 +1,7 @@
 //! What a server is started with.
 
 use super::{
-    Merge, Networks, RecordConfig, Takeover,
+    MAX_FILE_PLAYERS, Merge, Networks, RecordConfig, Takeover,
     relay::{Origin, Push},
     source::{Retry, SourceConfig},
 };
@@ -42,6 +42,8 @@ pub struct Config {
     pub gop_cache: usize,
     /// `--max-connections`
     pub max_connections: usize,
+    /// Connections that play files at once, each with a thread of its own.
+    pub max_file_players: usize,
     /// `--max-queue`: bytes that wait for a player before it loses the rest of a group of pictures.
     pub max_queue: usize,
     /// `--capture`: write each connection as a pcap into this directory.
@@ -73,6 +75,7 @@ impl Default for Config {
             merge: Merge::default(),
             gop_cache: 8 << 20,
             max_connections: 10_000,
+            max_file_players: MAX_FILE_PLAYERS,
             max_queue: 8 << 20,
             capture: None,
             media: None,

@@ -11,16 +11,31 @@ use std::{
     path::Path,
 };
 
-/// Opens a regular file; its content tells the format, not its name.
+/// Opens a regular file that can be played.
 ///
 /// # Errors
 /// It cannot be read or played.
 pub fn open(path: &Path) -> Result<Box<dyn MediaReader + Send>, MediaError> {
+    reader(file(path).map_err(failed)?)
+}
+
+/// Opens a regular file, and nothing that one might wait for.
+///
+/// # Errors
+/// The system's, or `InvalidInput` for what is no regular file.
+pub fn file(path: &Path) -> io::Result<File> {
     // Asked before opening: to open a pipe is to wait for whoever writes to it.
-    if !fs::metadata(path).map_err(failed)?.is_file() {
-        return Err(MediaError::Unsupported("not a regular file"));
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(ErrorKind::InvalidInput, "not a regular file"));
     }
-    let file = File::open(path).map_err(failed)?;
+    File::open(path)
+}
+
+/// A reader for a file; its content tells the format, not its name.
+///
+/// # Errors
+/// It cannot be read or played.
+pub fn reader(file: File) -> Result<Box<dyn MediaReader + Send>, MediaError> {
     match Format::of(&file)? {
         Format::Flv => Ok(Box::new(FlvReader::open(file)?)),
         Format::Mp4 => Ok(Box::new(Mp4Reader::open(file)?)),

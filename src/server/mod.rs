@@ -30,8 +30,9 @@
 //! | `source`, `relay`, `record`, `media`, `demo` | streams that weir feeds, sends on and writes to files; files opened |
 //! | `client` | the other side of RTMP, blocking |
 //! | `config`, `listen` | what a server is started with; the sockets that clients connect to |
-//! | `coalescing`, `capture`, `stats`, `networks`, `path`, `files`, `signals` | one small matter each |
+//! | `backoff`, `coalescing`, `capture`, `stats`, `networks`, `path`, `file_limit`, `signals` | one small matter each |
 
+mod backoff;
 mod cache;
 mod capture;
 pub mod client;
@@ -40,7 +41,7 @@ mod config;
 mod connection;
 mod deadlines;
 mod demo;
-mod files;
+mod file_limit;
 mod hub;
 mod jobs;
 mod listen;
@@ -73,7 +74,7 @@ mod vod;
 pub use cache::MAX_GOP_TIME;
 pub use config::Config;
 pub use demo::DEMO_PATH;
-pub use files::raise_file_limit;
+pub use file_limit::{Ceilings, PER_FILE_PLAYER, raise_file_limit};
 pub use hub::{SILENT_AFTER, Takeover};
 pub use merge::Merge;
 pub use networks::{BadNetwork, Networks};
@@ -82,7 +83,7 @@ pub use record::{NameTemplate, Pattern, RecordConfig, RecordFormat};
 pub use registry::MAX_HUBS;
 pub use signals::Signals;
 pub use stats::Stats;
-pub use vod::MEDIA_APP;
+pub use vod::{MAX_FILE_PLAYERS, MEDIA_APP};
 
 use crate::{
     base::MonoTime,
@@ -215,7 +216,7 @@ impl Server {
         let pool = Arc::new(Pool::new(config.subscriber_threads));
         let plays_files = config.media.is_some() || recordings.is_some();
         let vod = plays_files.then(|| {
-            let vod = Vod::new(config.media.as_deref(), pool.clone(), port.clone());
+            let vod = Vod::new(config.media.as_deref(), config.max_file_players, pool.clone(), port.clone());
             vod.map_err(|error| StartError::Media(config.media.clone().unwrap_or_default(), error))
         });
         let vod = vod.transpose()?;

@@ -6,11 +6,11 @@
 
 use super::{connection::Connection, registry::HubHandle, shared_tag::SharedTag, stats::Throttle, vod::Ask};
 use crate::{
-    base::MonoTime,
+    base::{MonoTime, Timestamp},
     flv::{TagKind, TagRole},
     rtmp::{
         MessageStreamId,
-        session::{RequestId, Wanted},
+        session::{RequestId, Sent, Wanted},
     },
 };
 use core::time::Duration;
@@ -18,7 +18,7 @@ use core::time::Duration;
 /// What a thread has to do about a connection's playing.
 pub(super) enum Action {
     /// Play this from its current GOP on, instead of anything else on that message stream.
-    Join { stream: MessageStreamId, hub: HubHandle, wanted: Wanted },
+    Join { stream: MessageStreamId, hub: HubHandle, terms: Terms },
     /// Stop playing.
     Leave { stream: MessageStreamId },
     /// Start over with the current GOP.
@@ -35,10 +35,76 @@ pub(super) enum Action {
     Ask { request: RequestId, ask: Ask },
 }
 
+/// What a client asked for of a live stream. Goes with its connection when that moves to another thread.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Terms {
+    pub(super) wanted: Wanted,
+    pub(super) is_paused: bool,
+    /// `None`: as long as it lasts.
+    pub(super) stretch: Option<Stretch>,
+}
+
+impl Terms {
+    /// As `play` says it. Of a live stream no single frame can be asked for (duration 0).
+    pub(super) fn new(wanted: Wanted, duration: Option<u32>) -> Terms {
+        let stretch = duration.filter(|duration| *duration > 0).map(Stretch::of);
+        Terms { wanted, is_paused: false, stretch }
+    }
+}
+
+/// How much of a stream a client asked for, in stream time from the first frame that it gets.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stretch {
+    /// Milliseconds.
+    left: u32,
+    sent: Sent,
+    /// The newest frame; `None` before the first, and when another publisher begins anew.
+    last: Option<Timestamp>,
+}
+
+impl Stretch {
+    fn of(duration: u32) -> Stretch {
+        Stretch { left: duration, sent: Sent { duration: 0, bytes: 0 }, last: None }
+    }
+
+    /// A frame of that time comes. False if it lies behind the end.
+    fn pass(&mut self, time: Timestamp) -> bool {
+        let Some(last) = self.last else { return true };
+        let step = time.wrapping_sub(last);
+        // Sound and pictures are not in one order.
+        if step > u32::MAX / 2 {
+            return true;
+        }
+        if step >= self.left {
+            return false;
+        }
+        self.left -= step;
+        self.sent.duration += step;
+        self.last = Some(time);
+        true
+    }
+
+    fn note(&mut self, tag: &SharedTag) {
+        self.sent.bytes += tag.tag().body.len() as u64;
+        if tag.is_frame() {
+            self.last.get_or_insert(tag.tag().timestamp);
+        }
+    }
+}
+
 impl Action {
-    /// The request that waits for an answer.
-    pub(super) fn asked(&self) -> Option<RequestId> {
-        if let Action::Ask { request, .. } = self { Some(*request) } else { None }
+    /// The message stream that it is about; `None` for a decision.
+    pub(super) fn stream(&self) -> Option<MessageStreamId> {
+        match self {
+            Action::Join { stream, .. }
+            | Action::Leave { stream }
+            | Action::Restart { stream }
+            | Action::Pause { stream, .. }
+            | Action::ReceiveAudio { stream, .. }
+            | Action::ReceiveVideo { stream, .. }
+            | Action::Buffer { stream, .. } => Some(*stream),
+            Action::Ask { .. } => None,
+        }
     }
 }
 
@@ -55,6 +121,7 @@ pub(super) struct Player {
     /// Version of the headers that it has.
     pub(super) version: u32,
     slow: Slow,
+    stretch: Option<Stretch>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,6 +180,8 @@ pub(super) enum Admission {
     Dropped,
     /// It has been slow for too long.
     TooSlow,
+    /// No, because it has had as much as it asked for.
+    Over(Sent),
 }
 
 impl Player {
@@ -120,19 +189,21 @@ impl Player {
     pub(super) fn new(
         index: usize,
         stream: MessageStreamId,
-        wanted: Wanted,
+        terms: Terms,
         since: u64,
         version: u32,
     ) -> Player {
+        let Terms { wanted, is_paused, stretch } = terms;
         Player {
             index,
             stream,
             since,
-            flow: Flow::On,
+            flow: if is_paused { Flow::Paused } else { Flow::On },
             wants_audio: wanted.audio,
             video: if wanted.video { Video::On } else { Video::Off },
             version,
             slow: Slow::default(),
+            stretch,
         }
     }
 
@@ -168,11 +239,32 @@ impl Player {
         if self.flow == Flow::Waiting {
             self.flow = Flow::On;
         }
+        if let Some(stretch) = &mut self.stretch {
+            stretch.last = None;
+        }
     }
 
-    /// As receiveAudio and receiveVideo have it.
-    pub(super) fn wanted(&self) -> Wanted {
-        Wanted { audio: self.wants_audio, video: self.video != Video::Off }
+    /// As its client has it by now.
+    pub(super) fn terms(&self) -> Terms {
+        Terms {
+            wanted: Wanted { audio: self.wants_audio, video: self.video != Video::Off },
+            is_paused: self.flow == Flow::Paused,
+            stretch: self.stretch,
+        }
+    }
+
+    /// What it has had, if a tag that comes lies behind the end of what it asked for. Also of kinds that it does not want, and
+    /// while it is paused: the stream goes on.
+    pub(super) fn is_over(&mut self, tag: &SharedTag) -> Option<Sent> {
+        let stretch = self.stretch.as_mut().filter(|_| tag.is_frame())?;
+        (!stretch.pass(tag.tag().timestamp)).then_some(stretch.sent)
+    }
+
+    /// A tag was queued for it.
+    pub(super) fn note_sent(&mut self, tag: &SharedTag) {
+        if let Some(stretch) = &mut self.stretch {
+            stretch.note(tag);
+        }
     }
 
     pub(super) fn wants(&self, kind: TagKind) -> bool {
@@ -185,13 +277,20 @@ impl Player {
 
     /// Whether it gets everything from that step on, as long as there is room for it.
     pub(super) fn takes_all_from(&self, step: u64) -> bool {
-        self.since < step && self.flow == Flow::On && self.wants_audio && self.video == Video::On
+        self.since < step
+            && self.flow == Flow::On
+            && self.wants_audio
+            && self.video == Video::On
+            && self.stretch.is_none()
     }
 
     /// What to do with a tag while `queued` bytes wait.
     pub(super) fn admit(&mut self, tag: &SharedTag, queued: usize, media: Media, rules: Rules) -> Admission {
         let kind = tag.tag().kind;
         let is_keyframe = tag.role() == TagRole::Keyframe;
+        if let Some(sent) = self.is_over(tag) {
+            return Admission::Over(sent);
+        }
         if !self.wants(kind) {
             return Admission::No;
         }
@@ -268,7 +367,7 @@ mod tests {
     const VIDEO: Media = Media { has_video: true, has_keyframes: true };
 
     fn player(flow: Flow) -> Player {
-        let mut player = Player::new(0, MessageStreamId(1), Wanted::default(), 0, 0);
+        let mut player = Player::new(0, MessageStreamId(1), Terms::default(), 0, 0);
         player.flow = flow;
         player
     }

@@ -76,8 +76,7 @@ impl Pool {
             return Err((io::ErrorKind::Other.into(), connection));
         };
         worker.connections += 1;
-        connection.mailbox.hand_over(worker.port.clone());
-        worker.port.send(Control::Adopt(connection, actions));
+        worker.port.give(connection, actions);
         Ok(())
     }
 

@@ -84,6 +84,12 @@ impl Port {
         self.wake();
     }
 
+    /// Gives a connection to the thread.
+    pub(super) fn give(self: &Arc<Port>, connection: Box<Connection>, actions: Vec<Action>) {
+        connection.mailbox.hand_over(self.clone());
+        self.send(Control::Adopt(connection, actions));
+    }
+
     /// Wakes the thread if it sleeps, which saves a system call for every tag that finds it awake.
     fn wake(&self) {
         // Sequentially consistent on both sides: either this sees the thread asleep, or the thread sees the

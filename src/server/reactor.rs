@@ -10,7 +10,7 @@ use super::{
     STOP_GRACE, Shared,
     coalescing::{Coalescing, Look},
     connection::{Connection, Context, Owned},
-    owner::Owner,
+    owner::{Hold, Owner},
     player::Action,
     pool::Pool,
     port::{ConnectionId, Control, Port},
@@ -32,11 +32,10 @@ const ACCEPT_REST: Duration = Duration::from_millis(200);
 const ACCEPTS: usize = 64;
 
 pub(super) struct Reactor {
-    shared: Arc<Shared>,
+    hold: Hold,
     pool: Arc<Pool>,
     port: Arc<Port>,
     control: Receiver<Control>,
-    sockets: Sockets,
     coalescing: Coalescing,
     listeners: Vec<Listener>,
     next_id: u64,
@@ -44,7 +43,6 @@ pub(super) struct Reactor {
     /// Streams whose publisher vanished, each once: the newest loss counts. All windows are equally long, so the
     /// first ends first.
     lost: VecDeque<Lost>,
-    actions: Vec<Action>,
     too_many: Throttle,
     accept_fails: Throttle,
     stop_at: Option<MonoTime>,
@@ -79,17 +77,15 @@ impl Reactor {
             watched.push(Listener { socket, again_at: None });
         }
         Ok(Reactor {
-            shared,
+            hold: Hold::new(shared, sockets),
             pool,
             port,
             control,
-            sockets,
             coalescing: Coalescing::default(),
             listeners: watched,
             next_id: 1,
             max_connections,
             lost: VecDeque::new(),
-            actions: Vec::new(),
             too_many: Throttle::default(),
             accept_fails: Throttle::default(),
             stop_at: None,
@@ -98,14 +94,14 @@ impl Reactor {
 
     pub(super) fn run(mut self) {
         let mut ready = Vec::new();
-        while !self.stop_at.is_some_and(|at| at <= self.shared.now() || self.sockets.is_empty()) {
+        while !self.stop_at.is_some_and(|at| at <= self.hold.shared.now() || self.hold.sockets.is_empty()) {
             self.sleep(&mut ready);
-            let now = self.shared.now();
+            let now = self.hold.shared.now();
             self.coalescing.note(now, self.patient(&ready));
             while let Ok(message) = self.control.try_recv() {
                 self.handle_control(now, message);
             }
-            for index in self.sockets.take_again() {
+            for index in self.hold.sockets.take_again() {
                 self.turn(now, index);
             }
             for ready in &ready {
@@ -122,16 +118,16 @@ impl Reactor {
             self.handle_deadlines(now);
             self.end_resume_windows(now);
         }
-        let now = self.shared.now();
-        for index in self.sockets.indices() {
-            if let Some(connection) = self.sockets.remove(index) {
+        let now = self.hold.shared.now();
+        for index in self.hold.sockets.indices() {
+            if let Some(connection) = self.hold.sockets.remove(index) {
                 self.bury(now, connection);
             }
         }
     }
 
     fn sleep(&mut self, ready: &mut Vec<Ready>) {
-        let now = self.shared.now();
+        let now = self.hold.shared.now();
         let accepts = self.listeners.iter().filter_map(|listener| listener.again_at);
         let window = self.lost.front().map(|lost| lost.deadline);
         let mut until = accepts.chain(window).chain(self.stop_at).min();
@@ -140,15 +136,15 @@ impl Reactor {
             until = Some(now);
         }
         ready.clear();
-        let is_woken = self.sockets.wait(now, until, ready);
+        let is_woken = self.hold.sockets.wait(now, until, ready);
         // It may have slept for long.
-        let now = self.shared.now();
+        let now = self.hold.shared.now();
         let is_due = until.is_some_and(|at| at <= now);
-        let is_urgent = is_woken || is_due || ready.len() >= EVENTS || self.sockets.is_behind();
+        let is_urgent = is_woken || is_due || ready.len() >= EVENTS || self.hold.sockets.is_behind();
         let look = Look { ready: ready.len(), patient: self.patient(ready), is_urgent };
         if let Some(rest) = self.coalescing.rest(now, look) {
             thread::sleep(rest);
-            self.sockets.wait(now, Some(now), ready);
+            self.hold.sockets.wait(now, Some(now), ready);
         }
         self.port.stay_awake();
     }
@@ -156,7 +152,7 @@ impl Reactor {
     /// How many of them are publishers in the middle of their stream.
     fn patient(&self, ready: &[Ready]) -> usize {
         let is_patient = |ready: &&Ready| match **ready {
-            Ready::Connection(index) => self.sockets.get(index).is_some_and(Connection::is_patient),
+            Ready::Connection(index) => self.hold.sockets.get(index).is_some_and(Connection::is_patient),
             Ready::Other(_) => false,
         };
         ready.iter().filter(is_patient).count()
@@ -165,7 +161,7 @@ impl Reactor {
     fn handle_control(&mut self, now: MonoTime, message: Control) {
         match message {
             Control::Mail(id) => {
-                if let Some(index) = self.sockets.find(id) {
+                if let Some(index) = self.hold.sockets.find(id) {
                     self.with(now, index, |connection, cx| connection.check_mail(cx));
                 }
             }
@@ -177,12 +173,12 @@ impl Reactor {
             Control::Stop => {
                 self.stop_at = Some(now + STOP_GRACE);
                 self.listeners.clear();
-                for index in self.sockets.indices() {
+                for index in self.hold.sockets.indices() {
                     self.with(now, index, |connection, cx| connection.close(cx, CloseReason::Shutdown));
                 }
                 // Behind every connection that was sent to a thread.
                 self.pool.stop();
-                if let Some(vod) = &self.shared.vod {
+                if let Some(vod) = &self.hold.shared.vod {
                     vod.stop();
                 }
             }
@@ -221,8 +217,8 @@ impl Reactor {
     }
 
     fn open(&mut self, now: MonoTime, socket: mio::net::TcpStream, peer: SocketAddr) {
-        if self.shared.stats.connections.value() >= self.max_connections as u64 {
-            self.shared.stats.refused.add(1);
+        if self.hold.shared.stats.connections.value() >= self.max_connections as u64 {
+            self.hold.shared.stats.refused.add(1);
             if let Some(count) = self.too_many.count(now, 1) {
                 let max = self.max_connections;
                 log::warn!("{count} connections turned away: {max} are open (--max-connections)");
@@ -231,8 +227,8 @@ impl Reactor {
         }
         let id = ConnectionId(self.next_id);
         self.next_id += 1;
-        let connection = Box::new(Connection::new(socket, peer, id, self.port.clone(), &self.shared));
-        match self.sockets.insert(connection) {
+        let connection = Box::new(Connection::new(socket, peer, id, self.port.clone(), &self.hold.shared));
+        match self.hold.sockets.insert(connection) {
             Ok(index) => self.turn(now, index),
             Err((error, connection)) => {
                 log::error!("{id} cannot be watched: {error}");
@@ -244,7 +240,7 @@ impl Reactor {
     // ---- connections
 
     fn adopt(&mut self, now: MonoTime, connection: Owned, actions: Vec<Action>) {
-        let index = match self.sockets.insert(connection) {
+        let index = match self.hold.sockets.insert(connection) {
             Ok(index) => index,
             Err((error, connection)) => {
                 log::error!("{} cannot be watched: {error}", connection.id());
@@ -262,16 +258,16 @@ impl Reactor {
     }
 
     fn turn(&mut self, now: MonoTime, index: usize) {
-        let shared = self.shared.clone();
-        let mut actions = core::mem::take(&mut self.actions);
+        let shared = self.hold.shared.clone();
+        let mut actions = core::mem::take(&mut self.hold.actions);
         let mut cx = Context { now, shared: &shared, actions: &mut actions };
-        self.sockets.turn(index, &mut cx);
+        self.hold.sockets.turn(index, &mut cx);
         self.finish_turn(now, index, actions);
     }
 
     fn bury(&self, now: MonoTime, connection: Owned) {
         let mut actions = Vec::new();
-        connection.finish(&mut Context { now, shared: &self.shared, actions: &mut actions });
+        connection.finish(&mut Context { now, shared: &self.hold.shared, actions: &mut actions });
     }
 
     fn end_resume_windows(&mut self, now: MonoTime) {
@@ -285,16 +281,8 @@ impl Reactor {
 }
 
 impl Owner for Reactor {
-    fn shared(&self) -> &Arc<Shared> {
-        &self.shared
-    }
-
-    fn sockets(&mut self) -> &mut Sockets {
-        &mut self.sockets
-    }
-
-    fn actions(&mut self) -> &mut Vec<Action> {
-        &mut self.actions
+    fn hold(&mut self) -> &mut Hold {
+        &mut self.hold
     }
 
     /// Writes, or gives a connection that plays to a subscriber thread, which writes replies and media in one go. One that
@@ -302,28 +290,34 @@ impl Owner for Reactor {
     fn finish_turn(&mut self, now: MonoTime, index: usize, mut actions: Vec<Action>) {
         let plays = actions.iter().any(|action| matches!(action, Action::Join { .. }));
         if plays {
-            if let Some(connection) = self.sockets.remove(index) {
-                if let Err((error, connection)) = self.pool.adopt(&self.shared, connection, actions) {
+            if let Some(connection) = self.hold.sockets.remove(index) {
+                if let Err((error, connection)) = self.pool.adopt(&self.hold.shared, connection, actions) {
                     log::error!("{} cannot play: {error}", connection.id());
                     self.bury(now, connection);
                 }
             }
             return;
         }
-        if actions.iter().any(|action| matches!(action, Action::Ask { .. })) {
-            if let Some(connection) = self.sockets.remove(index) {
-                if let Err((error, connection)) = vod::adopt(&self.shared, connection, actions) {
-                    log::error!("{} cannot play a file: {error}", connection.id());
-                    // It has been told, and may ask for something else.
-                    self.adopt(now, connection, Vec::new());
+        let asked = actions.iter().find_map(|action| match action {
+            Action::Ask { request, ask } => Some((*request, ask)),
+            _ => None,
+        });
+        if let (Some((request, ask)), Some(connection)) = (asked, self.hold.sockets.get_mut(index)) {
+            match vod::hire(&self.hold.shared) {
+                Ok(port) => {
+                    if let Some(connection) = self.hold.sockets.remove(index) {
+                        port.give(connection, actions);
+                    }
+                    return;
                 }
+                // It may ask for something else.
+                Err(error) => vod::refuse(connection, request, ask, &error),
             }
-            return;
         }
         // Nobody plays here, so the rest has no effect.
         actions.clear();
-        self.actions = actions;
-        if let Some(connection) = self.sockets.settle(now, index) {
+        self.hold.actions = actions;
+        if let Some(connection) = self.hold.sockets.settle(now, index) {
             self.bury(now, connection);
         }
     }

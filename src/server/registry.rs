@@ -157,7 +157,7 @@ pub(super) struct Publishing {
 
 /// How a publisher stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ending {
+pub enum Ending {
     /// It said so: players are told at once.
     Proper,
     /// It vanished: players are told after the resume window.

@@ -8,7 +8,7 @@
 use super::{
     connection::{Connection, Context, End, Role},
     path::StreamPath,
-    player::Action,
+    player::{Action, Terms},
     registry::Ending,
     relay::identity,
     vod::{Ask, Entry},
@@ -17,7 +17,7 @@ use crate::{
     amf::Value,
     rtmp::{
         ApiMisuse, MessageStreamId,
-        session::{Call, Event, Play, PlayStart, Publish, RejectReason, RequestId, State, Wanted},
+        session::{Call, Event, Play, PlayStart, Publish, RejectReason, RequestId, State},
     },
 };
 use alloc::{
@@ -168,7 +168,7 @@ impl Connection {
         };
         let joins_playlist = is_replaying && (!reset || transition.is_some());
         if !may_be_file && !joins_playlist {
-            return self.play_live(cx, request, stream, path, wanted);
+            return self.play_live(cx, request, stream, path, Terms::new(wanted, duration));
         }
         let entry = Box::new(Entry { stream, name, path, start, duration, wanted });
         if self.is_elsewhere(stream, |role| matches!(role, Role::Playing)) {
@@ -184,7 +184,7 @@ impl Connection {
         request: RequestId,
         stream: MessageStreamId,
         path: StreamPath,
-        wanted: Wanted,
+        terms: Terms,
     ) {
         // Live streams and files are sent by threads of different kinds, and a connection has one.
         if self.is_elsewhere(stream, |role| matches!(role, Role::Replaying)) {
@@ -200,7 +200,7 @@ impl Connection {
                 log::info!("{} plays {path}", self.id());
                 self.set_role(stream, Role::Playing);
                 self.accept(request);
-                cx.actions.push(Action::Join { stream, hub, wanted });
+                cx.actions.push(Action::Join { stream, hub, terms });
             }
             Err(why) => {
                 log::warn!("{} {} may not play {path}: {}", self.id(), self.peer, refusal(&why));

@@ -9,7 +9,7 @@ use super::{
     cache::Headers,
     connection::Connection,
     hub::{MAX_KEYFRAME_WAIT, Snapshot, VIDEO_GONE_AFTER},
-    player::{Admission, Media, Player, Rules},
+    player::{Admission, Media, Player, Rules, Terms},
     port::{Slot, Step},
     registry::HubHandle,
     shared_tag::{SharedTag, encode_all},
@@ -22,7 +22,7 @@ use crate::{
     flv::{TagKind, TagRole},
     rtmp::{
         MessageStreamId, SendError,
-        session::{CloseReason, Notice, Wanted},
+        session::{CloseReason, Notice, Sent},
     },
 };
 use alloc::{sync::Arc, vec::Vec};
@@ -70,6 +70,8 @@ pub(super) struct Floor<'a> {
     pub(super) stats: &'a Stats,
     /// Connections to close, added to.
     pub(super) closing: &'a mut Vec<(usize, CloseReason)>,
+    /// Players that have had what they asked for, added to.
+    pub(super) over: &'a mut Vec<(usize, MessageStreamId, Sent)>,
     /// Connections whose last write was refused or failed, added to.
     pub(super) troubled: &'a mut Vec<usize>,
 }
@@ -111,20 +113,30 @@ impl Room {
         floor: &mut Floor<'_>,
         index: usize,
         stream: MessageStreamId,
-        wanted: Wanted,
+        terms: Terms,
         snapshot: &Snapshot,
     ) {
         let Some(connection) = floor.sockets.get_mut(index) else { return };
         let has_keyframes = is_recent(snapshot.last_keyframe, floor.rules.now, MAX_KEYFRAME_WAIT);
-        let must_wait = snapshot.has_video && has_keyframes && snapshot.gop.is_empty() && wanted.video;
-        let mut player = Player::new(index, stream, wanted, snapshot.step, self.version);
+        let must_wait = snapshot.has_video && has_keyframes && snapshot.gop.is_empty() && terms.wanted.video;
+        let mut player = Player::new(index, stream, terms, snapshot.step, self.version);
         if must_wait {
             player.await_keyframe();
         }
+        if terms.is_paused {
+            // It gets the headers when it goes on.
+            player.version = self.version.wrapping_sub(1);
+            return self.players.push(player);
+        }
         for tag in snapshot.headers.iter().chain(&snapshot.gop) {
+            if let Some(sent) = player.is_over(tag) {
+                floor.over.push((index, stream, sent));
+                break;
+            }
             if !player.wants(tag.tag().kind) {
                 continue;
             }
+            player.note_sent(tag);
             if offer(connection, stream, tag, floor.rules.now) == Err(SendError::WouldExceed) {
                 player.fall_behind(floor.rules.now);
                 break;
@@ -133,10 +145,10 @@ impl Room {
         self.players.push(player);
     }
 
-    /// Removes a player; returns what it wanted.
-    pub(super) fn leave(&mut self, index: usize, stream: MessageStreamId) -> Option<Wanted> {
+    /// Removes a player; returns what it asked for.
+    pub(super) fn leave(&mut self, index: usize, stream: MessageStreamId) -> Option<Terms> {
         let at = self.players.iter().position(|player| player.index == index && player.stream == stream)?;
-        Some(self.players.swap_remove(at).wanted())
+        Some(self.players.swap_remove(at).terms())
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -280,12 +292,17 @@ impl Room {
                 return player.report(connection, &self.hub, rules);
             }
             Admission::TooSlow => return floor.closing.push((player.index, CloseReason::TooSlow)),
+            Admission::Over(sent) => return floor.over.push((player.index, player.stream, sent)),
             Admission::Yes => {}
             Admission::Resume => player.resumed(connection, &self.hub),
         }
         match offer(connection, player.stream, tag, rules.now) {
-            Ok(()) if tag.is_configuration() => player.version = self.version,
-            Ok(()) => {}
+            Ok(()) => {
+                player.note_sent(tag);
+                if tag.is_configuration() {
+                    player.version = self.version;
+                }
+            }
             Err(SendError::WouldExceed) => {
                 floor.stats.dropped_tags.add(1);
                 player.fall_behind(rules.now);
@@ -408,6 +425,7 @@ mod tests {
             staging: &mut Staging::default(),
             stats: &Stats::default(),
             closing: &mut Vec::new(),
+            over: &mut Vec::new(),
             troubled: &mut Vec::new(),
         };
         let mut empty = audio(0);

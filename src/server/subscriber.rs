@@ -10,8 +10,8 @@
 use super::{
     STOP_GRACE, Shared,
     connection::{Context, Owned},
-    owner::Owner,
-    player::{Action, Player, Rules},
+    owner::{Hold, Owner},
+    player::{Action, Player, Rules, Terms},
     pool::Pool,
     port::{Control, Feed, FeedPort, Port, Slot, Step},
     registry::HubHandle,
@@ -25,7 +25,7 @@ use crate::{
     base::MonoTime,
     rtmp::{
         MessageStreamId,
-        session::{CloseReason, RequestId, Wanted},
+        session::{CloseReason, Notice, RequestId, Sent},
     },
 };
 use alloc::{sync::Arc, vec, vec::Vec};
@@ -41,17 +41,16 @@ const LOOKS: u32 = 4;
 /// One thread. Ends when it has no connections, or [`STOP_GRACE`] after [`Control::Stop`].
 pub(super) struct Subscriber {
     number: usize,
-    shared: Arc<Shared>,
+    hold: Hold,
     pool: Arc<Pool>,
     port: Arc<FeedPort>,
     control: Receiver<Control>,
     feeds: Receiver<Feed>,
-    sockets: Sockets,
     /// By index of their [`Slot`].
     rooms: Vec<Option<Room>>,
     generation: u32,
-    actions: Vec<Action>,
     closing: Vec<(usize, CloseReason)>,
+    over: Vec<(usize, MessageStreamId, Sent)>,
     troubled: Vec<usize>,
     staging: Staging,
     gaps: Throttle,
@@ -69,13 +68,14 @@ macro_rules! floor {
         Floor {
             rules: Rules {
                 now: $now,
-                max_queue: $self.shared.session.limits.max_queued_output,
-                stall_timeout: $self.shared.stall_timeout,
+                max_queue: $self.hold.shared.session.limits.max_queued_output,
+                stall_timeout: $self.hold.shared.stall_timeout,
             },
-            sockets: &mut $self.sockets,
+            sockets: &mut $self.hold.sockets,
             staging: &mut $self.staging,
-            stats: &$self.shared.stats,
+            stats: &$self.hold.shared.stats,
             closing: &mut $self.closing,
+            over: &mut $self.over,
             troubled: &mut $self.troubled,
         }
     };
@@ -95,16 +95,15 @@ impl Subscriber {
         let feed_port = FeedPort::new(port.clone(), feeds, shared.merge);
         let subscriber = Subscriber {
             number,
-            shared,
+            hold: Hold::new(shared, sockets),
             pool,
             port: Arc::new(feed_port),
             control: control_receiver,
             feeds: feed_receiver,
-            sockets,
             rooms: Vec::new(),
             generation: 0,
-            actions: Vec::new(),
             closing: Vec::new(),
+            over: Vec::new(),
             troubled: Vec::new(),
             staging: Staging::default(),
             gaps: Throttle::default(),
@@ -120,11 +119,11 @@ impl Subscriber {
         let mut ready = Vec::new();
         loop {
             self.sleep(&mut ready);
-            let now = self.shared.now();
+            let now = self.hold.shared.now();
             while let Ok(message) = self.control.try_recv() {
                 self.handle_control(now, message);
             }
-            for index in self.sockets.take_again() {
+            for index in self.hold.sockets.take_again() {
                 self.turn(now, index);
             }
             for ready in &ready {
@@ -133,27 +132,28 @@ impl Subscriber {
                 }
             }
             // Turns may have taken a while, and how long tags wait is counted from here.
-            let now = self.shared.now();
+            let now = self.hold.shared.now();
             self.take_feeds(now);
             self.write_due(now);
             self.handle_deadlines(now);
             self.close_slow(now);
+            self.end_plays(now);
             let is_stopped = self.stop_at.is_some_and(|at| at <= now);
-            if (self.sockets.is_empty() && self.pool.retire(self.number)) || is_stopped {
+            if (self.hold.sockets.is_empty() && self.pool.retire(self.number)) || is_stopped {
                 break;
             }
         }
-        let now = self.shared.now();
-        for index in self.sockets.indices() {
-            if let Some(connection) = self.sockets.remove(index) {
+        let now = self.hold.shared.now();
+        for index in self.hold.sockets.indices() {
+            if let Some(connection) = self.hold.sockets.remove(index) {
                 self.bury(now, index, connection);
             }
         }
     }
 
     fn sleep(&mut self, ready: &mut Vec<Ready>) {
-        let now = self.shared.now();
-        let longest = self.shared.merge.longest();
+        let now = self.hold.shared.now();
+        let longest = self.hold.shared.merge.longest();
         self.looks_by_itself = self.fed_at.is_some_and(|at| now.since(at) < longest * LOOKS);
         let look = self.looks_by_itself.then(|| self.looked_at + longest);
         let due = self.rooms.iter().flatten().filter_map(|room| room.due);
@@ -163,7 +163,7 @@ impl Subscriber {
             until = Some(now);
         }
         ready.clear();
-        self.sockets.wait(now, until, ready);
+        self.hold.sockets.wait(now, until, ready);
         self.port.port().stay_awake();
     }
 
@@ -171,7 +171,7 @@ impl Subscriber {
         match message {
             Control::Adopt(connection, actions) => self.adopt(now, connection, actions),
             Control::Mail(id) => {
-                if let Some(index) = self.sockets.find(id) {
+                if let Some(index) = self.hold.sockets.find(id) {
                     self.with(now, index, |connection, cx| connection.check_mail(cx));
                 }
             }
@@ -180,7 +180,7 @@ impl Subscriber {
                 for room in self.rooms.iter_mut().flatten() {
                     room.write(&mut floor!(self, now));
                 }
-                for index in self.sockets.indices() {
+                for index in self.hold.sockets.indices() {
                     self.with(now, index, |connection, cx| connection.close(cx, CloseReason::Shutdown));
                 }
             }
@@ -190,7 +190,7 @@ impl Subscriber {
     }
 
     fn adopt(&mut self, now: MonoTime, connection: Owned, mut actions: Vec<Action>) {
-        let index = match self.sockets.insert(connection) {
+        let index = match self.hold.sockets.insert(connection) {
             Ok(index) => index,
             Err((error, connection)) => {
                 log::error!("{} cannot be watched: {error}", connection.id());
@@ -209,17 +209,17 @@ impl Subscriber {
 
     /// One connection's turn: read, do what it asks for, write.
     fn turn(&mut self, now: MonoTime, index: usize) {
-        let shared = self.shared.clone();
-        let mut actions = core::mem::take(&mut self.actions);
+        let shared = self.hold.shared.clone();
+        let mut actions = core::mem::take(&mut self.hold.actions);
         let mut cx = Context { now, shared: &shared, actions: &mut actions };
-        self.sockets.turn(index, &mut cx);
+        self.hold.sockets.turn(index, &mut cx);
         self.apply(now, index, &mut actions);
-        self.actions = actions;
+        self.hold.actions = actions;
         self.settle(now, index);
     }
 
     fn settle(&mut self, now: MonoTime, index: usize) {
-        if let Some(connection) = self.sockets.settle(now, index) {
+        if let Some(connection) = self.hold.sockets.settle(now, index) {
             self.bury(now, index, connection);
         }
     }
@@ -230,7 +230,7 @@ impl Subscriber {
             self.leave_room(index, stream, room);
         }
         let mut actions = Vec::new();
-        connection.finish(&mut Context { now, shared: &self.shared, actions: &mut actions });
+        connection.finish(&mut Context { now, shared: &self.hold.shared, actions: &mut actions });
         self.pool.release(self.number);
     }
 
@@ -241,9 +241,9 @@ impl Subscriber {
         let mut asked = None;
         for action in actions.drain(..) {
             match action {
-                Action::Join { stream, hub, wanted } => {
+                Action::Join { stream, hub, terms } => {
                     self.leave(index, stream);
-                    self.join(now, index, stream, hub, wanted);
+                    self.join(now, index, stream, hub, terms);
                 }
                 Action::Leave { stream } => self.leave(index, stream),
                 Action::Restart { stream } => self.restart(now, index, stream),
@@ -261,30 +261,30 @@ impl Subscriber {
             }
         }
         if let Some((request, ask)) = asked {
-            self.send_away(now, index, request, ask);
+            self.send_away(index, request, ask);
         }
     }
 
     /// Gives a connection that asks for a file away. What it plays goes on if it gets no file.
-    fn send_away(&mut self, now: MonoTime, index: usize, request: RequestId, ask: Ask) {
-        let Some(connection) = self.sockets.get_mut(index) else { return };
+    fn send_away(&mut self, index: usize, request: RequestId, ask: Ask) {
+        let Some(connection) = self.hold.sockets.get_mut(index) else { return };
+        let port = match vod::hire(&self.hold.shared) {
+            Ok(port) => port,
+            Err(error) => return vod::refuse(connection, request, &ask, &error),
+        };
         let mut actions = vec![Action::Ask { request, ask }];
         for (stream, at) in core::mem::take(&mut connection.seats) {
             let Some(room) = self.rooms.get_mut(at as usize).and_then(Option::as_mut) else { continue };
-            let wanted = room.player(index, stream).map(|player| player.wanted()).unwrap_or_default();
-            actions.push(Action::Join { stream, hub: room.hub.again(), wanted });
+            let terms = room.player(index, stream).map(|player| player.terms()).unwrap_or_default();
+            actions.push(Action::Join { stream, hub: room.hub.again(), terms });
             self.leave_room(index, stream, at);
         }
-        let Some(connection) = self.sockets.remove(index) else { return };
+        let Some(connection) = self.hold.sockets.remove(index) else { return };
         self.pool.release(self.number);
-        if let Err((error, mut connection)) = vod::adopt(&self.shared, connection, actions) {
-            log::error!("{} cannot play a file: {error}", connection.id());
-            connection.flush(now);
-            connection.finish(&mut Context { now, shared: &self.shared, actions: &mut Vec::new() });
-        }
+        port.give(connection, actions);
     }
 
-    fn join(&mut self, now: MonoTime, index: usize, stream: MessageStreamId, hub: HubHandle, wanted: Wanted) {
+    fn join(&mut self, now: MonoTime, index: usize, stream: MessageStreamId, hub: HubHandle, terms: Terms) {
         let known = self.rooms.iter().position(|room| room.as_ref().is_some_and(|room| room.hub.is(&hub)));
         let at = known.unwrap_or_else(|| match self.rooms.iter().position(Option::is_none) {
             Some(free) => free,
@@ -303,22 +303,23 @@ impl Subscriber {
                 snapshot
             }
         };
-        if let Some(connection) = self.sockets.get_mut(index) {
+        if let Some(connection) = self.hold.sockets.get_mut(index) {
             connection.seats.push((stream, at as u32));
         }
         if let Some(room) = &mut self.rooms[at] {
-            room.join(&mut floor!(self, now), index, stream, wanted, &snapshot);
+            room.join(&mut floor!(self, now), index, stream, terms, &snapshot);
         }
     }
 
     fn leave(&mut self, index: usize, stream: MessageStreamId) {
-        let Some(connection) = self.sockets.get_mut(index) else { return };
+        let Some(connection) = self.hold.sockets.get_mut(index) else { return };
         let Some(at) = connection.seats.iter().position(|(id, _)| *id == stream) else { return };
         let (_, room) = connection.seats.swap_remove(at);
         self.leave_room(index, stream, room);
     }
 
     fn leave_room(&mut self, index: usize, stream: MessageStreamId, at: u32) {
+        self.over.retain(|(of, ended, _)| (*of, *ended) != (index, stream));
         let Some(place) = self.rooms.get_mut(at as usize) else { return };
         let Some(room) = place else { return };
         room.leave(index, stream);
@@ -332,9 +333,9 @@ impl Subscriber {
     fn restart(&mut self, now: MonoTime, index: usize, stream: MessageStreamId) {
         let Some(at) = self.seat(index, stream) else { return };
         let Some(room) = self.rooms.get_mut(at).and_then(Option::as_mut) else { return };
-        let Some(wanted) = room.leave(index, stream) else { return };
+        let Some(terms) = room.leave(index, stream) else { return };
         let snapshot = room.hub.join(now, &self.port, room.slot);
-        room.join(&mut floor!(self, now), index, stream, wanted, &snapshot);
+        room.join(&mut floor!(self, now), index, stream, terms, &snapshot);
     }
 
     fn with_player(&mut self, index: usize, stream: MessageStreamId, act: impl FnOnce(&mut Player)) {
@@ -346,7 +347,7 @@ impl Subscriber {
     }
 
     fn seat(&mut self, index: usize, stream: MessageStreamId) -> Option<usize> {
-        let seats = &self.sockets.get_mut(index)?.seats;
+        let seats = &self.hold.sockets.get_mut(index)?.seats;
         seats.iter().find(|(id, _)| *id == stream).map(|(_, room)| *room as usize)
     }
 
@@ -365,7 +366,7 @@ impl Subscriber {
             }
             room.step(&mut floor!(self, now), feed.step, &feed.what);
             let came_at = if let Step::Tag(_, at) = feed.what { at } else { now };
-            let due = came_at + self.shared.merge.patience(&feed.what);
+            let due = came_at + self.hold.shared.merge.patience(&feed.what);
             room.due = Some(room.due.map_or(due, |earlier| earlier.min(due)));
             self.fed_at = Some(now);
         }
@@ -394,6 +395,21 @@ impl Subscriber {
         }
     }
 
+    /// Tells players that have had what they asked for, which then no longer hold the stream.
+    fn end_plays(&mut self, now: MonoTime) {
+        for (index, stream, sent) in core::mem::take(&mut self.over) {
+            // Several tags may have been too many; whoever left meanwhile is not in the list.
+            if self.seat(index, stream).is_none() {
+                continue;
+            }
+            self.leave(index, stream);
+            self.with(now, index, |connection, _| {
+                connection.streams.retain(|(id, _)| *id != stream);
+                connection.notify(stream, Notice::Complete(sent));
+            });
+        }
+    }
+
     fn close_slow(&mut self, now: MonoTime) {
         for (index, why) in core::mem::take(&mut self.closing) {
             self.with(now, index, |connection, cx| connection.close(cx, why));
@@ -402,21 +418,13 @@ impl Subscriber {
 }
 
 impl Owner for Subscriber {
-    fn shared(&self) -> &Arc<Shared> {
-        &self.shared
-    }
-
-    fn sockets(&mut self) -> &mut Sockets {
-        &mut self.sockets
-    }
-
-    fn actions(&mut self) -> &mut Vec<Action> {
-        &mut self.actions
+    fn hold(&mut self) -> &mut Hold {
+        &mut self.hold
     }
 
     fn finish_turn(&mut self, now: MonoTime, index: usize, mut actions: Vec<Action>) {
         self.apply(now, index, &mut actions);
-        self.actions = actions;
+        self.hold.actions = actions;
         self.settle(now, index);
     }
 }

@@ -9,11 +9,9 @@ use crate::{
     material::Media,
     process::Process,
     programs::{Player, Publisher, Server, free_port, open_connections, scratch, source},
+    wait::until,
 };
-use std::{
-    fs, thread,
-    time::{Duration, Instant},
-};
+use std::{fs, thread, time::Duration};
 
 /// Every server of a chain, each on its own port.
 struct Chain {
@@ -67,16 +65,8 @@ fn nginx(name: &str, port: u16) -> Process {
     fs::write(dir.join("nginx.conf"), configuration).unwrap();
     let prefix = dir.to_str().expect("a readable name");
     let process = Process::start("nginx", &dir, "nginx", ["-p", prefix, "-c", "nginx.conf", "-e", "stderr"]);
-    wait_until("nginx listens", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+    until("nginx listens", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
     process
-}
-
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(15);
-    while !is_so() {
-        assert!(Instant::now() < deadline, "not in time: {what}");
-        thread::sleep(Duration::from_millis(20));
-    }
 }
 
 #[test]
@@ -85,7 +75,7 @@ fn a_chain_with_nginx_rtmp_in_it_is_bit_exact() {
     let mut chain = Chain::start("chain");
     let player = chain.last.play(Player::Pull, "cam", "player");
     // The last asks the third, and the third asks nginx.
-    wait_until("the chain is there", || {
+    until("the chain is there", || {
         open_connections(chain.ports[2]) == 1 && open_connections(chain.ports[1]) >= 1
     });
     chain.last.wait_for_connections(1);
@@ -115,7 +105,7 @@ fn a_chain_recovers_when_any_link_is_killed() {
     let size = || fs::metadata(&output).map_or(0, |about| about.len());
     let flows = |what: &str| {
         let before = size();
-        wait_until(what, || size() > before + 300_000);
+        until(what, || size() > before + 300_000);
     };
     let mut report = Report::new("links killed, one after another");
     flows("at first");

@@ -36,7 +36,19 @@ pub(crate) fn is_head(source: &Media, got: &Media) -> Result<(), String> {
     Ok(())
 }
 
-/// The same with times that may differ by a millisecond.
+/// The source from its start, without at most so many packets of each kind at its end; returns how many are missing.
+pub(crate) fn lacks_only_the_end(source: &Media, got: &Media, most: usize) -> Result<usize, String> {
+    let mut missing = 0;
+    for ((name, source), (_, got)) in source.tracks().into_iter().zip(got.tracks()) {
+        same_config(name, source, got)?;
+        let count = got.packets.len().clamp(source.packets.len().saturating_sub(most), source.packets.len());
+        same_packets(name, &source.packets[..count], &got.packets, 0)?;
+        missing += source.packets.len() - count;
+    }
+    Ok(missing)
+}
+
+/// [`identical`], with times that may differ by a millisecond.
 pub(crate) fn similar(source: &Media, got: &Media) -> Result<(), String> {
     let mut moved = got.clone();
     for (source, got) in [(&source.video, &mut moved.video), (&source.audio, &mut moved.audio)] {

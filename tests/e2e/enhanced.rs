@@ -1,11 +1,15 @@
 //! Enhanced RTMP, which not every installed program can write: tags made here, sent with `push`, received with
 //! `pull`, compared tag for tag.
 
-use crate::{Report, programs::Server};
-use std::{fs, path::Path, thread, time::Duration};
+use crate::{
+    Report,
+    material::{read_flv, write_flv},
+    programs::Server,
+};
+use std::{path::Path, thread, time::Duration};
 use weir::{
     base::Timestamp,
-    flv::{Item, Reader, ReaderLimits, Tag, TagKind, TagRole, writer},
+    flv::{Tag, TagKind, TagRole},
     media::metadata,
 };
 
@@ -36,7 +40,7 @@ fn enhanced_codecs_and_tracks_pass_tag_for_tag() {
     let mut report = Report::new("enhanced: push x pull");
     for codec in codecs {
         let (key, sent) = (name(codec), tags(codec));
-        let read = |what: &str| read_flv(&server.dir.join(format!("{key}.{what}.flv")));
+        let read = |what: &str| read(&server.dir.join(format!("{key}.{what}.flv")));
         let (got, late) = (read("pulled"), read("late"));
         let whole = if got == sent {
             Ok(format!("{} tags, identical", got.len()))
@@ -85,27 +89,9 @@ fn tags(codec: [u8; 4]) -> Vec<Tag> {
     tags
 }
 
-/// Writes them as a file for `push`.
-fn write_flv(path: &Path, tags: &[Tag]) {
-    let mut bytes = writer::header(true, true).to_vec();
-    for tag in tags {
-        writer::write_tag(&mut bytes, tag).expect("tags are far below 16 MiB");
-    }
-    fs::write(path, bytes).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-}
-
 /// The tags of a file; its metadata without what `pull` adds about the file itself.
-fn read_flv(path: &Path) -> Vec<Tag> {
-    let bytes = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let (mut reader, mut input, mut tags) = (Reader::new(ReaderLimits::default()), &*bytes, Vec::new());
-    while let Some(item) =
-        reader.read(&mut input).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-    {
-        if let Item::Tag { tag, .. } = item {
-            tags.push(metadata::live(&tag));
-        }
-    }
-    tags
+fn read(path: &Path) -> Vec<Tag> {
+    read_flv(path).iter().map(metadata::live).collect()
 }
 
 /// Where two lists of tags differ first.

@@ -9,14 +9,21 @@ mod chains;
 mod compare;
 mod enhanced;
 mod files;
+mod kinds;
+mod listing;
 mod material;
 mod mp4;
-mod process;
 mod programs;
 mod raw;
 mod recording;
 mod sources;
 mod tools;
+mod whole;
+
+#[path = "../support/process.rs"]
+mod process;
+#[path = "../support/wait.rs"]
+mod wait;
 
 use programs::{Player, Playing, Publisher, Server, source};
 use std::{
@@ -133,7 +140,7 @@ impl Report {
                 ("FAILED", what)
             }
         };
-        self.text.push_str(&format!("    {who:<24} {mark:<6} {what}\n"));
+        self.text.push_str(&format!("    {who:<28} {mark:<6} {what}\n"));
     }
 
     fn end(self) {

@@ -1,10 +1,12 @@
 //! What is played: a short FLV file, made once, and what ffmpeg says is in an FLV.
 //!
-//! ffmpeg's `framehash` is the judge: per packet stream, dts, pts, size and a hash of the bytes, and a hash of the
-//! codec configuration. `-copyts` keeps it from moving the timestamps.
+//! ffmpeg's `framehash` is the judge: per packet stream, dts, pts, size and the SHA-256 of the bytes, and that of the
+//! codec configuration. `-copyts` keeps it from moving the timestamps. What is in an FLV that ffmpeg does not know is for
+//! `listing` to say.
 
 use crate::process;
 use std::{fs, path::Path};
+use weir::flv::{Item, Reader, ReaderLimits, Tag, writer};
 
 /// Video frames between two keyframes.
 pub(crate) const GOP: usize = 38;
@@ -39,7 +41,7 @@ pub(crate) fn make_source(path: &Path) {
 /// Arguments that make ffmpeg write the framehash of `input` to `output`.
 pub(crate) fn framehash_arguments(input: &str, output: &str) -> Vec<String> {
     let arguments = ["-nostdin", "-v", "error", "-y", "-copyts", "-i", input];
-    let rest = ["-map", "0:v", "-map", "0:a", "-c", "copy", "-f", "framehash", "-hash", "md5", output];
+    let rest = ["-map", "0:v?", "-map", "0:a?", "-c", "copy", "-f", "framehash", output];
     arguments.into_iter().chain(rest).map(String::from).collect()
 }
 
@@ -68,8 +70,19 @@ pub(crate) struct Media {
 impl Media {
     /// What is in a file.
     pub(crate) fn of_file(path: &Path) -> Media {
+        Media::of_filtered_file(path, &[])
+    }
+
+    /// The same with pictures of H.264, as streams of NAL units that have neither parameter sets nor messages in them.
+    pub(crate) fn of_file_without_parameter_sets(path: &Path) -> Media {
+        Media::of_filtered_file(path, &["-bsf:v", "h264_mp4toannexb,filter_units=remove_types=6-9"])
+    }
+
+    fn of_filtered_file(path: &Path, filter: &[&str]) -> Media {
         let path = path.to_str().expect("the target directory has a readable name");
-        let arguments = framehash_arguments(path, "-");
+        let mut arguments = framehash_arguments(path, "-");
+        let output = arguments.len() - 1;
+        arguments.splice(output..output, filter.iter().copied().map(String::from));
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         Media::parse(&process::output("ffmpeg", &arguments))
     }
@@ -123,4 +136,27 @@ fn in_ms(text: &str, index: &str, time: i64) -> i64 {
     let number = |text: &str| text.trim().parse::<i64>().expect("a whole number");
     let (numerator, denominator) = (number(numerator), number(denominator));
     (time * 1000 * numerator + denominator / 2).div_euclid(denominator)
+}
+
+/// Writes tags as a file.
+pub(crate) fn write_flv(path: &Path, tags: &[Tag]) {
+    let mut bytes = writer::header(true, true).to_vec();
+    for tag in tags {
+        writer::write_tag(&mut bytes, tag).expect("tags are far below 16 MiB");
+    }
+    fs::write(path, bytes).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+}
+
+/// The tags of a file.
+pub(crate) fn read_flv(path: &Path) -> Vec<Tag> {
+    let bytes = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let (mut reader, mut input, mut tags) = (Reader::new(ReaderLimits::default()), &*bytes, Vec::new());
+    while let Some(item) =
+        reader.read(&mut input).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    {
+        if let Item::Tag { tag, .. } = item {
+            tags.push(tag);
+        }
+    }
+    tags
 }

@@ -4,6 +4,7 @@
 use crate::{
     material::{self, Media},
     process::{self, Process},
+    wait,
 };
 use std::{
     ffi::OsStr,
@@ -126,11 +127,8 @@ impl Server {
     }
 
     fn wait_until(&mut self, what: &str, mut is_so: impl FnMut(&mut Server) -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(15);
-        while !is_so(self) {
-            assert!(Instant::now() < deadline, "not in time: {what}\n{}", self.process.tail());
-            thread::sleep(Duration::from_millis(20));
-        }
+        let is_in_time = wait::is_in_time(Instant::now() + wait::LIMIT, || is_so(self));
+        assert!(is_in_time, "not in time: {what}\n{}", self.process.tail());
     }
 }
 
@@ -207,7 +205,9 @@ pub(crate) fn versions() -> String {
     let ffmpeg = ffmpeg.split(" Copyright").next().unwrap_or_default();
     let gstreamer = first_line("gst-launch-1.0", &["--gst-version"]);
     let rtmpdump = first_line("rtmpdump", &["--help"]);
-    format!("{ffmpeg}; {gstreamer}; {rtmpdump}")
+    let (program, arguments) = vlc();
+    let vlc = first_line(program, &[arguments, &["--version"]].concat());
+    format!("{ffmpeg}; {gstreamer}; {rtmpdump}; {vlc}")
 }
 
 /// Who receives.
@@ -217,9 +217,13 @@ pub(crate) enum Player {
     Rtmp2src,
     Rtmpdump,
     Pull,
+    /// Repeats the parameter sets in front of keyframes, and loses the last packets of AAC: its own, with a local file
+    /// as well.
+    Vlc,
 }
 
 impl Player {
+    /// All that write down just what they get.
     pub(crate) const ALL: [Player; 4] = [Player::Ffmpeg, Player::Rtmp2src, Player::Rtmpdump, Player::Pull];
 
     pub(crate) fn name(self) -> &'static str {
@@ -228,6 +232,7 @@ impl Player {
             Player::Rtmp2src => "rtmp2src",
             Player::Rtmpdump => "rtmpdump",
             Player::Pull => "pull",
+            Player::Vlc => "vlc",
         }
     }
 
@@ -247,7 +252,24 @@ impl Player {
                 ("rtmpdump", words(format!("-q {live} -r {url} -o {output}")))
             }
             Player::Pull => (env!("CARGO_BIN_EXE_pull"), words(format!("{url} {output}"))),
+            Player::Vlc => {
+                // Whoever it runs as may have no right to write here.
+                let (program, arguments) = vlc();
+                let play = "-I dummy -q --play-and-exit --sout #std{access=file,mux=avformat{mux=flv},dst=-}";
+                let script = ["-c", "exec \"$@\" >\"$0\"", output, program].map(String::from);
+                let arguments = arguments.iter().copied().chain(play.split_whitespace()).chain([url]);
+                ("sh", script.into_iter().chain(arguments.map(String::from)).collect())
+            }
         }
+    }
+}
+
+/// VLC, which refuses to run as root: as nobody then.
+fn vlc() -> (&'static str, &'static [&'static str]) {
+    if rustix::process::geteuid().is_root() {
+        ("setpriv", &["--reuid=65534", "--regid=65534", "--clear-groups", "--reset-env", "cvlc"])
+    } else {
+        ("cvlc", &[])
     }
 }
 
@@ -266,13 +288,18 @@ impl Playing {
     /// Waits until it has ended by itself, with success; what it got.
     pub(crate) fn finish(self) -> Media {
         match self.player {
+            Player::Ffmpeg => Media::of_framehash(&self.written()),
+            _ => Media::of_file(&self.written()),
+        }
+    }
+
+    /// The same, but the file that it wrote.
+    pub(crate) fn written(self) -> PathBuf {
+        match self.player {
             Player::Rtmpdump => self.process.end_with(&RTMPDUMP_ENDS),
             _ => self.process.succeed(),
         }
-        match self.player {
-            Player::Ffmpeg => Media::of_framehash(&self.output),
-            _ => Media::of_file(&self.output),
-        }
+        self.output
     }
 }
 

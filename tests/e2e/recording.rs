@@ -5,6 +5,7 @@ use crate::{
     material::Media,
     process,
     programs::{Publisher, Server, source},
+    wait,
 };
 use std::{
     fs,
@@ -39,6 +40,12 @@ fn decodes(file: &Path) -> Result<(), String> {
     if said.trim().is_empty() { Ok(()) } else { Err(said) }
 }
 
+/// What ffprobe says, in seconds.
+fn duration(file: &Path) -> String {
+    let file = file.to_str().expect("the target directory has a readable name");
+    process::output("ffprobe", &["-v", "error", "-show_entries", "format=duration", "-of", "csv=p=0", file])
+}
+
 fn film(dir: &Path, name: &str, format: &str) -> PathBuf {
     dir.join(format!("films/live/{name}.{format}"))
 }
@@ -57,20 +64,8 @@ fn recordings_hold_every_packet_that_was_published() {
         let got = Media::of_file(&file);
         let result = compare::identical(source, &got).and_then(|()| decodes(&file));
         report.line(format, result.map(|()| format!("{} packets, identical", got.packet_count())));
-        let listed = process::output(
-            "ffprobe",
-            &[
-                "-v",
-                "error",
-                "-show_entries",
-                "format=duration",
-                "-of",
-                "csv=p=0",
-                file.to_str().expect("readable"),
-            ],
-        );
-        let duration = listed.trim().parse::<f64>().unwrap_or(0.0);
-        let is_right = (6.8..7.1).contains(&duration);
+        let listed = duration(&file);
+        let is_right = (6.8..7.1).contains(&listed.trim().parse::<f64>().unwrap_or(0.0));
         report.line(&format!("{format}, duration"), if is_right { Ok(listed) } else { Err(listed) });
     }
     report.end();
@@ -266,12 +261,10 @@ fn kill_once(source: &Media, format: &'static str, after: u64) -> Result<i64, St
     let server = Server::start(&format!("killed-{format}"), &flags(format));
     let publisher = server.publish(Publisher::Ffmpeg, "cam", "publisher");
     let file = film(&server.dir, "cam", format);
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !fs::metadata(&file).is_ok_and(|file| file.len() > 0) {
-        if Instant::now() > deadline {
-            return Err("nothing is recorded".into());
-        }
-        thread::sleep(Duration::from_millis(5));
+    if !wait::is_in_time(Instant::now() + wait::LIMIT, || {
+        fs::metadata(&file).is_ok_and(|file| file.len() > 0)
+    }) {
+        return Err("nothing is recorded".into());
     }
     let first = Instant::now();
     thread::sleep(Duration::from_millis(after));
@@ -281,8 +274,12 @@ fn kill_once(source: &Media, format: &'static str, after: u64) -> Result<i64, St
     decodes(&file).map_err(|why| format!("before the repair: {why}"))?;
     let end = compare::is_start(source, &Media::of_file(&file))?;
     let mut server = Server::start_in(dir, &flags(format));
-    server.wait_for_log("was left unfinished: repaired");
+    server.wait_for_log("has its index now");
     let repaired = compare::is_start(source, &Media::of_file(&file))?;
+    let told = duration(&file).trim().parse::<f64>().unwrap_or(0.0) * 1000.0;
+    if (told - end as f64).abs() > 200.0 {
+        return Err(format!("repaired, it says {told} ms of {end}"));
+    }
     let lost = (lasted - end).max(0);
     match (repaired == end, lost <= MAX_LOSS) {
         (true, true) => Ok(lost),

@@ -396,6 +396,62 @@ fn a_live_stream_comes_before_a_file_of_its_name_and_both_replace_each_other() {
     waiting.tags_up_to(|tag| tag.body.ends_with(b"live"));
 }
 
+/// What a file thread finds behind a play that turns out to be live is for the thread that plays it.
+#[test]
+fn what_is_asked_while_a_connection_moves_to_a_live_stream_holds() {
+    let films = Films::new("moves");
+    let (_server, address) = films.start();
+    let mut publisher = Client::connect(address, "vod");
+    let out = publisher.create_stream();
+    publisher.publish(out, "film");
+    assert_eq!(publisher.status(), "NetStream.Publish.Start");
+    publisher.send(out, &[video_header(9), audio_header(), keyframe(0, b"live")]);
+    let (mut paused, first) = client(address);
+    let (mut mute, second) = client(address);
+    paused.with(|session| {
+        session.play(&play(first, "film", PlayStart::LiveOrRecorded, None, true)).unwrap();
+        session.pause(first, true, 0).unwrap();
+    });
+    mute.with(|session| {
+        session.play(&play(second, "film", PlayStart::LiveOrRecorded, None, true)).unwrap();
+        session.call(second, "receiveVideo", &[false.into()]).unwrap();
+    });
+    heard(&mut paused, "NetStream.Pause.Notify");
+    // An answer comes behind what was done.
+    for client in [&mut paused, &mut mute] {
+        client.with(|session| session.call(MessageStreamId(0), "ping", &[]).unwrap());
+        client.wait("an answer", |event| matches!(event, Event::Reply { .. }).then_some(()));
+    }
+    publisher.send(out, &[keyframe(1000, b"live"), audio(1010)]);
+    assert!(
+        mute.tags_up_to(|tag| tag.timestamp.0 == 1010)
+            .iter()
+            .all(|tag| tag.timestamp.0 < 1000 || tag.kind == TagKind::Audio)
+    );
+    paused.with(|session| session.pause(first, false, 0).unwrap());
+    assert_eq!(heard(&mut paused, "NetStream.Unpause"), ["NetStream.Unpause.Notify"]);
+    publisher.send(out, &[keyframe(2000, b"live")]);
+    assert_eq!(heard(&mut paused, "keyframe").last().unwrap(), "keyframe 2000");
+    // On the way to a file that is not there, and back.
+    let missing = play(first, "missing", PlayStart::At(0), None, true);
+    paused.with(|session| {
+        session.pause(first, true, 0).unwrap();
+        session.play(&missing).unwrap();
+    });
+    heard(&mut paused, "NetStream.Play.StreamNotFound");
+    paused.with(|session| session.call(MessageStreamId(0), "ping", &[]).unwrap());
+    paused.wait("an answer", |event| matches!(event, Event::Reply { .. }).then_some(()));
+    publisher.send(out, &[keyframe(3000, b"live"), audio(3010)]);
+    mute.tags_up_to(|tag| tag.timestamp.0 == 3010);
+    paused.with(|session| session.call(first, "pause", &[false.into(), 0.into()]).unwrap());
+    // Our client takes no media where a play was refused, and says so.
+    paused.wait("Unpause.Notify", |event| match event {
+        Event::Status { status, .. } => (status.code == "NetStream.Unpause.Notify").then_some(()),
+        Event::Ignored { .. } => panic!("media while it is paused"),
+        _ => None,
+    });
+}
+
 #[test]
 fn two_files_play_on_one_connection_and_a_live_stream_beside_them_is_refused() {
     let films = Films::new("two").with("film.flv", &flv(&film(5, 1))).with("second.flv", &flv(&film(5, 2)));
@@ -437,6 +493,51 @@ fn a_client_that_reads_nothing_is_closed_and_holds_up_nobody() {
     });
     until("the end of a connection that takes nothing", || server.stats().connections.value() == 0);
     client.statuses_to_the_end();
+}
+
+#[test]
+fn at_the_limit_of_file_players_a_play_fails_and_everybody_goes_on() {
+    let films = Films::new("limit").with("film.flv", &flv(&film(60, 1)));
+    let media = Some(films.0.clone());
+    let (_server, address) = start(Config { media, max_file_players: 1, ..config() });
+    let (mut first, stream) = client(address);
+    first.with(|session| session.play(&play(stream, "film", PlayStart::At(0), None, true)).unwrap());
+    heard(&mut first, "keyframe 1000");
+    // One that does nothing yet, and one that plays live.
+    let mut publisher = Client::connect(address, "vod");
+    let out = publisher.create_stream();
+    publisher.publish(out, "cam");
+    publisher.send(out, &[video_header(9), keyframe(0, b"live")]);
+    let (mut idle, of_idle) = client(address);
+    let (mut live, of_live) = client(address);
+    live.with(|session| {
+        session.play(&play(of_live, "cam", PlayStart::Live, None, true)).unwrap();
+    });
+    heard(&mut live, "keyframe 0");
+    for (client, stream) in [(&mut idle, of_idle), (&mut live, of_live)] {
+        client.with(|session| session.play(&play(stream, "film", PlayStart::At(0), None, true)).unwrap());
+        let (code, why) = client.wait("the refusal", |event| match event {
+            Event::Status { status, .. } => Some((status.code.clone(), status.description.clone())),
+            _ => None,
+        });
+        assert_eq!((&*code, &*why), ("NetStream.Play.Failed", "The server plays too many files."));
+    }
+    assert!(logged("cannot play a file: 1 play files already"));
+    idle.with(|session| session.call(MessageStreamId(0), "getStreamLength", &["film".into()]).unwrap());
+    idle.wait("no length", |event| match event {
+        Event::Reply { is_ok, values, .. } => (*is_ok && values[1].as_number() == Some(0.0)).then_some(()),
+        _ => None,
+    });
+    publisher.send(out, &[keyframe(1000, b"live")]);
+    live.wait("the live stream", |event| matches!(event, Event::Ignored { .. }).then_some(()));
+    heard(&mut first, "keyframe 2000");
+    // There is room again.
+    first.with(|session| session.delete_stream(stream).unwrap());
+    until("the end of the first", || {
+        idle.with(|session| session.play(&play(of_idle, "film", PlayStart::At(0), None, true)).unwrap());
+        idle.status() != "NetStream.Play.Failed"
+    });
+    heard(&mut idle, "keyframe 0");
 }
 
 #[test]

@@ -16,6 +16,8 @@ mod running;
 mod slow;
 mod sources;
 mod time_shift;
+#[path = "../support/wait.rs"]
+mod wait;
 
 use client::{Client, DEADLINE, audio, audio_header, inter_frame, keyframe, metadata, video_header};
 use std::{
@@ -28,6 +30,7 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
+use wait::until;
 use weir::{
     amf::Value,
     flv::Tag,
@@ -45,15 +48,6 @@ fn start(config: Config) -> (Server, SocketAddr) {
     let server = Server::start(config).unwrap();
     let address = server.addresses()[0];
     (server, address)
-}
-
-/// Waits until `is_so`, for what no message tells.
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + DEADLINE;
-    while !is_so() {
-        assert!(Instant::now() < deadline, "{what}: not in time");
-        thread::yield_now();
-    }
 }
 
 fn times(tags: &[Tag]) -> Vec<u32> {

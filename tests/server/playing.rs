@@ -1,6 +1,13 @@
 //! What players get: the stream, its past, and what they ask for.
 
 use super::*;
+use weir::{
+    flv::TagKind,
+    rtmp::{
+        MessageStreamId,
+        session::{Play, PlayStart, Wanted},
+    },
+};
 
 #[test]
 fn what_is_published_is_played_bit_for_bit() {
@@ -310,4 +317,73 @@ fn sound_is_not_put_off_by_the_sound_that_follows() {
     player.tag();
     is_over.store(true, Ordering::Relaxed);
     source.join().unwrap();
+}
+
+/// A player that asks for so many milliseconds.
+fn player_for(address: SocketAddr, duration: u32, paused: bool) -> (Client, MessageStreamId) {
+    let mut player = Client::connect(address, "live");
+    let stream = player.create_stream();
+    let (start, wanted) = (PlayStart::LiveOrRecorded, Wanted::default());
+    let play = Play { stream, name: "cam".into(), start, duration: Some(duration), reset: true, wanted };
+    player.with(|session| {
+        session.play(&play).unwrap();
+        if paused {
+            session.pause(stream, true, 0).unwrap();
+        }
+    });
+    let last = if paused { "NetStream.Pause.Notify" } else { "NetStream.Play.Start" };
+    while player.status() != last {}
+    (player, stream)
+}
+
+/// Times of frames up to Play.Complete, which Play.Stop and StreamEOF follow.
+fn times_to_the_end(player: &mut Client) -> Vec<u32> {
+    let is_end = |tag: &Tag| {
+        let code = b"NetStream.Play.Complete";
+        tag.body.starts_with(b"\x02\0\x0conPlayStatus") && tag.body.windows(23).any(|part| part == code)
+    };
+    let mut received = player.tags_up_to(is_end);
+    assert_eq!(player.status(), "NetStream.Play.Stop");
+    player.notice(StreamNotice::Eof);
+    received.retain(|tag| tag.kind != TagKind::Data && tag.classify().role.is_frame());
+    times(&received)
+}
+
+#[test]
+fn a_live_play_with_a_duration_ends_after_so_much_of_the_stream() {
+    let (server, address) = start(config());
+    // Pictures and sound of two seconds, in groups of one.
+    let mut tags = vec![video_header(1), audio_header()];
+    for time in (1000..3000).step_by(40) {
+        let make = if time % 1000 == 0 { keyframe } else { inter_frame };
+        tags.extend([make(time, b"x"), audio(time + 5)]);
+    }
+    // Before it begins; a duration of 0 means nothing here.
+    let (mut early, stream) = player_for(address, 1200, false);
+    let (mut paused, _) = player_for(address, 1200, true);
+    let (mut endless, _) = player_for(address, 0, false);
+    let (mut publisher, out) = Client::publisher(address, "cam");
+    publisher.send(out, &tags);
+    let expected =
+        |end: u32| -> Vec<u32> { times(&tags[2..]).into_iter().filter(|time| *time < end).collect() };
+    assert_eq!(times_to_the_end(&mut early), expected(2200));
+    endless.tags_up_to(|tag| tag.timestamp.0 == 2965);
+    // In the middle of what a late joiner gets at once.
+    let (mut late, _) = player_for(address, 400, false);
+    let gop: Vec<u32> = expected(2400).into_iter().filter(|time| *time >= 2000).collect();
+    assert_eq!(times_to_the_end(&mut late), gop);
+    // Who is paused has had nothing yet; its time begins with the first frame that it gets.
+    paused.with(|session| session.pause(MessageStreamId(1), false, 0).unwrap());
+    while paused.status() != "NetStream.Unpause.Notify" {}
+    publisher.send(out, &[keyframe(3000, b"x"), inter_frame(4160, b"x"), inter_frame(4200, b"x")]);
+    assert_eq!(times_to_the_end(&mut paused), [3000, 4160]);
+    // It may ask again.
+    early.play(stream, "cam");
+    early.tags_up_to(|tag| tag.timestamp.0 == 4200);
+    // Who has had enough does not hold the stream.
+    drop(early);
+    drop(endless);
+    drop(publisher);
+    until("the end of the stream", || server.streams() == 0);
+    drop((late, paused));
 }

@@ -108,7 +108,8 @@ fn publish_of_type_record_makes_a_file_of_what_was_sent_and_says_so() {
         (TagRole::Frame, 83, b'p'),
     ];
     assert_eq!(frames(&file), expected);
-    assert_eq!(duration(&file), 0.083);
+    // The last picture lasts as long as the one before it.
+    assert_eq!(duration(&file), 0.123);
     assert!(fs::read_dir(folder.join(".weir")).unwrap().next().is_none(), "nothing is left unfinished");
 }
 
@@ -127,7 +128,7 @@ fn publish_of_type_append_goes_on_with_the_last_file() {
     let file = folder.join("live/more-1.flv");
     let times: Vec<(u8, u32)> = frames(&file).into_iter().map(|(_, time, last)| (last, time)).collect();
     assert_eq!(times, [(1, 0), (b'a', 0), (b'b', 40), (1, 80), (b'a', 80), (b'b', 120)]);
-    assert_eq!(duration(&file), 0.12);
+    assert_eq!(duration(&file), 0.16);
     // Another configuration does not fit behind it.
     let (mut client, out) = publisher(address, "more", PublishType::Append);
     client.send(out, &[video_header(2), keyframe(0, b"c")]);
@@ -333,7 +334,7 @@ fn files_are_finished_when_the_server_stops() {
         assert_eq!(client.status(), "NetStream.Record.Start");
         server.stop();
         match format {
-            RecordFormat::Flv => assert_eq!(duration(&folder.join("live/cam-1.flv")), 0.04),
+            RecordFormat::Flv => assert_eq!(duration(&folder.join("live/cam-1.flv")), 0.08),
             RecordFormat::Mp4 => assert_eq!(boxes(&folder.join("live/cam-1.mp4")), ["ftyp", "mdat", "moov"]),
         }
         assert!(fs::read_dir(folder.join(".weir")).unwrap().next().is_none());
@@ -364,13 +365,7 @@ fn what_was_left_unfinished_is_repaired_at_the_next_start() {
 fn a_full_disk_ends_the_recording_and_nothing_else() {
     for format in [RecordFormat::Flv, RecordFormat::Mp4] {
         let folder = folder(&format!("full-{format:?}"));
-        let mounted =
-            Command::new("mount").args(["-t", "tmpfs", "-o", "size=512k", "tmpfs"]).arg(&folder).status();
-        if !mounted.is_ok_and(|status| status.success()) {
-            let _ = writeln!(std::io::stderr(), "NOT RUN: a full disk needs root, to mount a small one");
-            return;
-        }
-        let _mount = Mount(folder.clone());
+        let Some(_mount) = small_disk(&folder) else { return };
         let (server, address) = start_recording(RecordConfig { format, ..record(&folder) });
         let name = format!("full-{format:?}");
         let (mut client, out) = publisher(address, &name, PublishType::Record);
@@ -400,6 +395,45 @@ fn a_full_disk_ends_the_recording_and_nothing_else() {
         }
         drop(server);
     }
+}
+
+/// Full to the last byte: not even the name of a file that is being recorded fits.
+#[test]
+fn a_full_disk_on_which_old_files_may_go_has_room_again() {
+    let folder = folder("room");
+    let Some(_mount) = small_disk(&folder) else { return };
+    fs::create_dir_all(folder.join("live")).unwrap();
+    fs::create_dir_all(folder.join(".weir")).unwrap();
+    fs::write(folder.join("live/room-1.flv"), [0; 200_000]).unwrap();
+    let mut filler = fs::File::create(folder.join("live/room-2.flv")).unwrap();
+    while filler.write_all(&[0; 4096]).is_ok() {}
+    let (_server, address) = start_recording(RecordConfig { keep: Some(2), ..record(&folder) });
+    let (mut client, out) = publisher(address, "room", PublishType::Record);
+    client.send(out, &[video_header(1), keyframe(0, b"k")]);
+    assert_eq!(client.status(), "NetStream.Record.Failed");
+    let mut at = 0;
+    until("it is recorded", || {
+        at += 1;
+        client.send(out, &[keyframe(at, &[7; 100])]);
+        thread::sleep(Duration::from_millis(10));
+        logged("recording live/room to")
+    });
+    assert_eq!(client.status(), "NetStream.Record.Start");
+    client.with(|session| session.delete_stream(out)).unwrap();
+    until("it is written", || logged("recorded live/room to"));
+    assert_eq!(files(&folder), ["live/room-2.flv", "live/room-3.flv"]);
+    assert_eq!(frames(&folder.join("live/room-3.flv"))[0], HEADER);
+}
+
+/// A disk of 512 KiB at `folder`, for as long as the result lives.
+fn small_disk(folder: &Path) -> Option<Mount> {
+    let mounted =
+        Command::new("mount").args(["-t", "tmpfs", "-o", "size=512k", "tmpfs"]).arg(folder).status();
+    if !mounted.is_ok_and(|status| status.success()) {
+        let _ = writeln!(std::io::stderr(), "NOT RUN: a full disk needs root, to mount a small one");
+        return None;
+    }
+    Some(Mount(folder.to_path_buf()))
 }
 
 /// Unmounts at the end.

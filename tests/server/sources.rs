@@ -218,7 +218,7 @@ fn group_size(group: &str) -> usize {
 #[test]
 fn what_a_command_writes_must_be_known() {
     let (_server, _) = with_source("live/text=exec:echo This is no stream at all");
-    until("it is told", || logged("live/text: exec:echo failed: neither FLV nor Annex B nor ADTS"));
+    until("it is told", || logged("live/text: exec:echo failed: neither FLV nor MP4, Annex B or ADTS"));
 }
 
 #[test]

@@ -35,10 +35,14 @@ fn pictures(from: u32, to: u32) -> Vec<Tag> {
 }
 
 fn play_from(address: SocketAddr, name: &str, start: u32) -> Client {
+    play_some(address, name, start, None)
+}
+
+fn play_some(address: SocketAddr, name: &str, start: u32, duration: Option<u32>) -> Client {
     let mut client = Client::connect(address, "live");
     let stream = client.create_stream();
     let (start, wanted) = (PlayStart::At(start), Wanted::default());
-    let play = Play { stream, name: name.into(), start, duration: None, reset: true, wanted };
+    let play = Play { stream, name: name.into(), start, duration, reset: true, wanted };
     client.with(|session| session.play(&play)).unwrap();
     client
 }
@@ -121,4 +125,28 @@ fn the_next_file_of_a_recording_follows_the_one_that_is_played() {
         .chain((2000..2500).step_by(40).map(|time| (time - 2000, time)))
         .collect();
     assert_eq!(all, expected);
+}
+
+/// Whether the end lies in the file that is played, in the part that is still to come, or in the next file.
+#[test]
+fn a_duration_ends_a_play_from_an_earlier_point() {
+    let (_server, address, folder) = recorder("stretch", Some(Duration::from_secs(2)));
+    let (mut publisher, out) = publish(address, "some", &pictures(0, 2040));
+    written(&folder.join("live/some-2.flv"), 2000);
+    let mut players = [200, 1000].map(|duration| play_some(address, "some", 1, Some(duration)));
+    // They play the second file before there is a third.
+    players.iter_mut().for_each(|player| assert_eq!(picture(player), (0, 2000)));
+    publisher.send(out, &pictures(2040, 6000));
+    for (player, end) in players.iter_mut().zip([200, 1000]) {
+        let mut all = Vec::new();
+        player.wait("the end", |event| match event {
+            Event::Tag { tag, .. } if tag.kind == TagKind::Video => {
+                all.push(tag.timestamp.0);
+                None
+            }
+            Event::Status { status, .. } => (status.code == "NetStream.Play.Stop").then_some(()),
+            _ => None,
+        });
+        assert_eq!(all.last(), Some(&end), "{all:?}");
+    }
 }

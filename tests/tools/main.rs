@@ -3,12 +3,16 @@
 
 #![expect(clippy::std_instead_of_core, reason = "a test has std anyway")]
 
-mod process;
 mod pulling;
 mod pushing;
 mod walkthrough;
 
-use process::{Tool, output, scratch, text};
+#[path = "../support/process.rs"]
+mod process;
+#[path = "../support/wait.rs"]
+mod wait;
+
+use process::{Process, run};
 use std::{
     fs,
     net::{Ipv4Addr, SocketAddr},
@@ -16,6 +20,7 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
+use wait::{LIMIT, until};
 use weir::{
     amf::{Budget, Object, Value, amf0},
     base::Timestamp,
@@ -30,7 +35,7 @@ fn server(port: u16) -> Server {
 
 fn server_with(port: u16, config: Config) -> Server {
     let listen = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, port))];
-    let deadline = Instant::now() + DEADLINE;
+    let deadline = Instant::now() + LIMIT;
     loop {
         match Server::start(Config { listen: listen.clone(), ..config.clone() }) {
             Ok(server) => return server,
@@ -49,17 +54,25 @@ fn url(port: u16) -> String {
     format!("rtmp://127.0.0.1:{port}/live/cam")
 }
 
-/// Waits until `is_so`, for what no message tells.
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + DEADLINE;
-    while !is_so() {
-        assert!(Instant::now() < deadline, "{what}: not in time");
-        thread::sleep(Duration::from_millis(20));
-    }
+/// Starts a tool.
+fn tool(name: &str, program: &str, args: &[&str]) -> Process {
+    Process::start(name, &folder(), program, args)
 }
 
-/// The longest that anything in these tests takes.
-const DEADLINE: Duration = Duration::from_secs(30);
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// A file that only one test uses.
+fn scratch(name: &str) -> PathBuf {
+    folder().join(name)
+}
+
+fn folder() -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("tools");
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
 
 // ---- files
 

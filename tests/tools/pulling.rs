@@ -1,8 +1,8 @@
 //! `pull` against a server in this process.
 
 use crate::{
-    Duration, Flv, Instant, Tool, clip, expect_steady, frames, output, port, scratch, server, server_with,
-    text, thread, until, url, write,
+    Duration, Flv, Instant, Process, clip, expect_steady, frames, port, run, scratch, server, server_with,
+    text, thread, tool, until, url, write,
 };
 use core::ops::Range;
 use rustix::process::Signal;
@@ -30,12 +30,12 @@ fn send(publisher: &mut Publisher, count: Range<usize>) {
 }
 
 /// A pull that has its first tags of a stream.
-fn start(name: &str, flags: &[&str], port: u16, publisher: &mut Publisher) -> (Tool, std::path::PathBuf) {
+fn start(name: &str, flags: &[&str], port: u16, publisher: &mut Publisher) -> (Process, std::path::PathBuf) {
     let file = scratch(&format!("{name}.flv"));
     let _ = fs::remove_file(&file);
     let url = url(port);
     let args = [flags, &["-v", &url, file.to_str().unwrap()]].concat();
-    let pull = Tool::start(&format!("{name}.log"), PULL, &args);
+    let pull = tool(name, PULL, &args);
     until("it plays", || pull.printed().contains("Play.Start"));
     send(publisher, 0..100);
     until("media arrives", || frames_in(&file) >= 100);
@@ -86,7 +86,7 @@ fn a_file_can_be_read_at_any_moment_even_after_kill() {
 
 #[test]
 fn a_connection_that_breaks_is_a_failure_and_leaves_a_whole_file() {
-    let mut weir = Tool::start("pull-break-weir.log", env!("CARGO_BIN_EXE_weir"), &["-l", "127.0.0.1:0"]);
+    let mut weir = tool("pull-break-weir", env!("CARGO_BIN_EXE_weir"), &["-l", "127.0.0.1:0"]);
     let listening =
         |log: String| Some(log.split_once("listening on 127.0.0.1:")?.1.split_once(' ')?.0.parse().unwrap());
     until("weir listens", || listening(weir.printed()).is_some());
@@ -173,7 +173,7 @@ fn wrong_usage_is_2_and_what_fails_later_is_1_each_in_one_line() {
         (&["--wait", "1", &url, file], 1, "pull: rtmp://127.0.0.1:"),
         (&["rtmp://127.0.0.1:1/live/cam", file], 1, "pull: 127.0.0.1:1: connection: "),
     ] {
-        let output = output(PULL, args);
+        let output = run(PULL, args);
         let stderr = text(&output.stderr);
         assert_eq!(output.status.code(), Some(code), "{args:?}: {stderr}");
         assert!(stderr.starts_with(names) && stderr.lines().count() == 1, "{args:?}: {stderr}");
@@ -192,7 +192,7 @@ fn standard_output_gets_the_stream_and_nothing_else() {
         publisher.serve(Instant::now() + Duration::from_secs(2)).unwrap();
         publisher.finish().unwrap();
     });
-    let output = output(PULL, &["-v", &url, "-"]);
+    let output = run(PULL, &["-v", &url, "-"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     sending.join().unwrap();
     let file = scratch("pull-stdout.flv");
@@ -207,7 +207,7 @@ fn a_token_in_the_url_is_never_printed() {
     let server = server_with(0, Config { demo: true, ..Config::default() });
     let url = format!("rtmp://127.0.0.1:{}/live/demo?token=secret", port(&server));
     let file = scratch("pull-token.flv");
-    let output = output(PULL, &["-v", "--duration", "0.1", &url, file.to_str().unwrap()]);
+    let output = run(PULL, &["-v", "--duration", "0.1", &url, file.to_str().unwrap()]);
     let printed = text(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{printed}");
     assert!(printed.contains("demo?...") && !printed.contains("secret"), "{printed}");
@@ -231,11 +231,11 @@ fn a_file_on_the_server_comes_whole_or_from_where_it_is_asked_for() {
     let url = file_url(port(&server));
     let file = scratch("pull-file.flv");
     let args = ["-v", "--live", "--wait", "1", &url, file.to_str().unwrap()];
-    let live = output(PULL, &args);
+    let live = run(PULL, &args);
     assert_eq!(live.status.code(), Some(1), "nobody publishes it: {}", text(&live.stderr));
     for (flags, skipped) in [(&[][..], 0), (&["--start", "3.5"], 3 * 50)] {
         let args = [flags, &[&url, file.to_str().unwrap()]].concat();
-        let output = output(PULL, &args);
+        let output = run(PULL, &args);
         assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
         let flv = Flv::read(&file);
         flv.expect_finished();
@@ -252,7 +252,7 @@ fn a_file_on_a_server_that_goes_and_comes_back_is_whole_and_nothing_is_in_it_twi
     let port = port(&server);
     let file = scratch("pull-file-again.flv");
     let args = ["--reconnect", &file_url(port), file.to_str().unwrap()];
-    let mut pull = Tool::start("pull-file-again.log", PULL, &args);
+    let mut pull = tool("pull-file-again", PULL, &args);
     until("media arrives", || file.exists() && frames_in(&file) > 200);
     server.stop();
     until("it notices", || pull.printed().contains("again in"));

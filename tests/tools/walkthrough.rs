@@ -2,7 +2,7 @@
 //!
 //! `BLESS=1` writes the output in the document anew.
 
-use crate::{Config, output, port, scratch, server_with, text};
+use crate::{Config, port, run, scratch, server_with, text};
 use std::{env, fs, path::PathBuf};
 
 const PUSH: &str = env!("CARGO_BIN_EXE_push");
@@ -18,14 +18,14 @@ fn printed() -> [(&'static str, String); 2] {
     let address = format!("127.0.0.1:{}", port(&server));
     let clip = scratch("walkthrough.flv");
     let clip = clip.to_str().unwrap();
-    let run = |program: &str, args: &[&str]| {
-        let output = output(program, args);
+    let lines = |program: &str, args: &[&str]| {
+        let output = run(program, args);
         let printed = text(&output.stderr);
         assert!(output.status.success(), "{printed}");
         printed.lines().map(|line| stable(line, &address) + "\n").collect()
     };
-    let pulled = run(PULL, &["-v", "--duration", "2", &format!("rtmp://{address}/live/demo"), clip]);
-    let pushed = run(PUSH, &["-v", clip, &format!("rtmp://{address}/live/cam")]);
+    let pulled = lines(PULL, &["-v", "--duration", "2", &format!("rtmp://{address}/live/demo"), clip]);
+    let pushed = lines(PUSH, &["-v", clip, &format!("rtmp://{address}/live/cam")]);
     [("pull", pulled), ("push", pushed)]
 }
 
@@ -113,7 +113,7 @@ fn every_flag_of_the_tools_is_in_the_operations_page_and_no_other() {
         rows.map(|(flag, _)| flag.replace(", ", " ")).collect()
     };
     for (tool, program) in [("push", PUSH), ("pull", PULL)] {
-        let help = text(&output(program, &["--help"]).stdout);
+        let help = text(&run(program, &["--help"]).stdout);
         let flags = help.lines().filter(|line| line.trim_start().starts_with('-'));
         let is_flag =
             |word: &&str| word.starts_with('-') || word.chars().all(|char| char.is_ascii_uppercase());

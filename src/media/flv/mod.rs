@@ -26,7 +26,8 @@ use crate::{
 use alloc::{vec, vec::Vec};
 use changes::Changes;
 use index::Index;
-use scan::{Head, Scan};
+use scan::Head;
+pub(crate) use scan::Scan;
 use stream::{Found, Stream};
 
 /// What a list of keyframes leaves open, all of a file without one, is looked through when the file is opened if it is not

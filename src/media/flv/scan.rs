@@ -2,7 +2,7 @@
 //!
 //! Reads the header and the first bytes of a body and passes over the rest, so that a file costs a small read per tag.
 //! Where no tag is where one should be, [`Stream`] looks for the next.
-//! Bounds: [`MAX_TAGS`] in one go.
+//! Bounds: [`MAX_TAGS`] and [`MAX_DAMAGES`] in one go.
 
 use super::{
     super::{MediaError, ReadAt},
@@ -16,6 +16,9 @@ use alloc::{vec, vec::Vec};
 
 /// Tags that one scan looks at: a recording of three days. What lies behind is no place to go to.
 pub(super) const MAX_TAGS: u32 = 20_000_000;
+/// Places without a tag that one scan gets over, each of which costs a block of reading. Files lose a piece here and there;
+/// what is damaged all over has no places to go to.
+pub(super) const MAX_DAMAGES: u32 = 1000;
 /// Bytes of a body that tell what the tag is, unless it has many tracks.
 const HEAD: usize = 64;
 /// Bytes read at once: small tags often lie behind each other.
@@ -23,40 +26,45 @@ const WINDOW: usize = 2048;
 
 /// A tag as far as a scan looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Head {
+pub(crate) struct Head {
     /// Place of its header.
-    pub(super) offset: u64,
-    pub(super) kind: TagKind,
+    pub(crate) offset: u64,
+    pub(crate) kind: TagKind,
     /// As stored.
-    pub(super) timestamp: Timestamp,
-    pub(super) role: TagRole,
+    pub(crate) timestamp: Timestamp,
+    pub(crate) role: TagRole,
     /// Place of the tag behind it.
-    pub(super) end: u64,
+    pub(crate) end: u64,
 }
 
 /// Goes through a file.
 #[derive(Debug)]
-pub(super) struct Scan<'a, R> {
+pub(crate) struct Scan<'a, R> {
     file: &'a R,
     size: u64,
     at: u64,
     left: u32,
+    /// Damages that it still gets over.
+    damages_left: u32,
     window: Vec<u8>,
     window_at: u64,
 }
 
 impl<'a, R: ReadAt> Scan<'a, R> {
     /// From the tag at `at` on.
-    pub(super) fn new(file: &'a R, at: u64) -> Result<Scan<'a, R>, MediaError> {
+    pub(crate) fn new(file: &'a R, at: u64) -> Result<Scan<'a, R>, MediaError> {
         let (size, at) = (file.size()?, at.max(FIRST_TAG));
-        Ok(Scan { file, size, at, left: MAX_TAGS, window: Vec::new(), window_at: 0 })
+        let (window, window_at) = (Vec::new(), 0);
+        Ok(Scan { file, size, at, left: MAX_TAGS, damages_left: MAX_DAMAGES, window, window_at })
     }
 
     /// The next whole audio, video or data tag.
-    pub(super) fn next(&mut self) -> Result<Option<Head>, MediaError> {
+    pub(crate) fn next(&mut self) -> Result<Option<Head>, MediaError> {
         while self.left > 0 {
             self.left -= 1;
             let Some(header) = self.header()? else {
+                let Some(left) = self.damages_left.checked_sub(1) else { return Ok(None) };
+                self.damages_left = left;
                 match find_tag(self.file, self.at)? {
                     Some(offset) if offset > self.at => self.at = offset,
                     _ => return Ok(None),

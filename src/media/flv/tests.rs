@@ -366,3 +366,47 @@ fn a_file_that_grows_goes_on_where_it_ended() {
         assert_eq!(got, all, "{step} bytes at a time");
     }
 }
+
+/// Counts the bytes that are asked for.
+struct Counting<'a>(&'a [u8], &'a core::cell::Cell<usize>);
+
+impl ReadAt for Counting<'_> {
+    fn size(&self) -> Result<u64, MediaError> {
+        self.0.size()
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, MediaError> {
+        self.1.set(self.1.get() + buffer.len());
+        self.0.read_at(offset, buffer)
+    }
+}
+
+#[test]
+fn a_file_that_is_damaged_all_over_costs_no_more_than_so_many_places() {
+    let mut bytes = file(&film(4, 0));
+    let sound = bytes.len();
+    while bytes.len() < 2 << 20 {
+        bytes.push(0xff);
+        writer::write_tag(&mut bytes, &audio(4000)).expect("short");
+    }
+    let read = core::cell::Cell::new(0);
+    let mut reader = FlvReader::open(Counting(&bytes, &read)).expect("it begins well");
+    let block = 64 << 10;
+    let bound = (scan::MAX_DAMAGES as usize + 64) * block + 4 * bytes.len();
+    assert!(read.get() < bound, "{} bytes read", read.get());
+    // Each seek looks again, and finds what lies before.
+    read.set(0);
+    assert_eq!(reader.seek(Timestamp(3900)), Ok(Timestamp(2000)));
+    assert!(read.get() < sound + bound, "{} bytes read", read.get());
+}
+
+#[test]
+fn places_behind_many_damages_are_found() {
+    let mut bytes = file(&[video_header(1)]);
+    for second in 0..scan::MAX_DAMAGES / 2 {
+        bytes.extend_from_slice(&[0xff; 3]);
+        writer::write_tag(&mut bytes, &keyframe(second * 1000)).expect("short");
+    }
+    let reader = FlvReader::open(&*bytes).expect("it begins well");
+    assert_eq!(reader.info().keyframes.len(), scan::MAX_DAMAGES as usize / 2);
+}

@@ -47,7 +47,7 @@ pub(super) fn put_full_moov<'a>(
     tracks: impl Iterator<Item = (&'a Track, &'a Tables)> + Clone,
 ) {
     let tracks = tracks.filter(|(_, tables)| !tables.is_empty());
-    let end = |(track, tables): (&Track, &Tables)| in_movie_time(tables.end(), track.timescale);
+    let end = |(track, tables): (&Track, &Tables)| in_movie_time(shown_until(tables), track.timescale);
     let duration = tracks.clone().map(end).max().unwrap_or(0);
     boxed(out, b"moov", |out| {
         put_mvhd(out, duration, tracks.clone().count());
@@ -85,7 +85,7 @@ fn put_trak(out: &mut Vec<u8>, id: u32, track: &Track, tables: Option<&Tables>) 
             put_zeros(out, 16);
             put_u32(out, id);
             put_u32(out, 0);
-            put_u64(out, tables.map_or(0, |tables| time(tables.end())));
+            put_u64(out, tables.map_or(0, |tables| time(shown_until(tables))));
             put_zeros(out, 12);
             put_u16(out, if track.is_video() { 0 } else { 0x0100 });
             put_u16(out, 0);
@@ -99,7 +99,7 @@ fn put_trak(out: &mut Vec<u8>, id: u32, track: &Track, tables: Option<&Tables>) 
         });
         if let Some(tables) = tables.filter(|tables| tables.start() > 0) {
             let shown = tables.start() + tables.lead();
-            put_delay(out, time(shown), time(tables.end()), tables.lead());
+            put_delay(out, time(shown), time(shown_until(tables)), tables.lead());
         }
         boxed(out, b"mdia", |out| {
             full(out, b"mdhd", 1, 0, |out| {
@@ -141,6 +141,12 @@ fn put_trak(out: &mut Vec<u8>, id: u32, track: &Track, tables: Option<&Tables>) 
             });
         });
     });
+}
+
+/// When the last picture of a track ends: as much behind the end of decoding as the first one is behind its beginning, where an
+/// edit list says so.
+fn shown_until(tables: &Tables) -> u64 {
+    tables.end() + if tables.start() > 0 { tables.lead() } else { 0 }
 }
 
 /// A track that begins later than the file: an empty edit, then all of it. Sample tables alone have no place for that. The

@@ -34,7 +34,7 @@ pub struct TagWriter {
 #[derive(Debug)]
 enum State {
     Waiting { configs: Vec<Config>, frames: Vec<(u64, Tag)>, bytes: usize },
-    Writing { writer: Writer, lanes: Vec<Lane> },
+    Writing { writer: Writer, lanes: Vec<Lane>, missing: Vec<Missing>, told: usize },
 }
 
 /// How a track is decoded.
@@ -50,6 +50,43 @@ struct Lane {
     kind: TagKind,
     id: u8,
     codec: Codec,
+}
+
+/// A track of the stream that is not in the file, though frames of it came. Displays as what is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// Audio or video.
+    pub kind: TagKind,
+    /// `None` if nobody knows it.
+    pub codec: Option<Codec>,
+    /// What is wrong.
+    pub why: Why,
+}
+
+/// Why a track is [`Missing`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// There is no entry for the codec.
+    Codec,
+    /// No configuration came in time, or one that makes no sense.
+    Configuration,
+    /// Its first frame would have told everything, and came when the header was written.
+    Late,
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.kind == TagKind::Video { "video" } else { "audio" })?;
+        match self.codec {
+            Some(codec) => write!(f, ", {codec}, ")?,
+            None => f.write_str(", of an unknown codec, ")?,
+        }
+        f.write_str(match self.why {
+            Why::Codec => "which MP4 does not hold",
+            Why::Configuration => "whose configuration did not come in time or makes no sense",
+            Why::Late => "which came too late for this file",
+        })
+    }
 }
 
 /// The stream has no track that MP4 can hold.
@@ -76,7 +113,7 @@ impl TagWriter {
     /// When the header is due and there is no track for it.
     pub fn push(&mut self, at: u64, tag: &Tag, out: &mut Vec<u8>) -> Result<(), NothingToWrite> {
         match &mut self.state {
-            State::Writing { writer, lanes } => write(writer, lanes, at, tag, out),
+            State::Writing { writer, lanes, missing, .. } => write(writer, lanes, missing, at, tag, out),
             State::Waiting { configs, frames, bytes } => {
                 note_configs(configs, tag);
                 if tag.classify().role.is_frame() {
@@ -126,9 +163,22 @@ impl TagWriter {
         }
     }
 
+    /// Tells of each track that is not in the file, once.
+    pub fn next_missing(&mut self) -> Option<Missing> {
+        let State::Writing { missing, told, .. } = &mut self.state else { return None };
+        let next = *missing.get(*told)?;
+        *told += 1;
+        Some(next)
+    }
+
     /// The header is written: what it does not name will never be in the file.
     pub fn has_begun(&self) -> bool {
         matches!(&self.state, State::Writing { .. })
+    }
+
+    /// There is more than the header.
+    pub fn has_fragment(&self) -> bool {
+        matches!(&self.state, State::Writing { writer, .. } if writer.has_fragment())
     }
 
     /// It is time for another file.
@@ -172,10 +222,12 @@ impl TagWriter {
         }
         let (mut writer, start) = Writer::new(tracks);
         out.extend_from_slice(&start);
+        let mut missing = Vec::new();
         for (at, tag) in frames {
-            write(&mut writer, &lanes, *at, tag, out);
+            write(&mut writer, &lanes, &mut missing, *at, tag, out);
         }
-        self.state = State::Writing { writer, lanes };
+        missing.iter_mut().for_each(Missing::was_in_time);
+        self.state = State::Writing { writer, lanes, missing, told: 0 };
         Ok(())
     }
 }
@@ -203,15 +255,55 @@ fn is_known_by_frames(codec: Codec, tag: &Tag) -> bool {
     codec == Codec::Mp3 && tag.classify().role == TagRole::Frame
 }
 
-fn write(writer: &mut Writer, lanes: &[Lane], at: u64, tag: &Tag, out: &mut Vec<u8>) {
+impl Missing {
+    fn of(lane: Lane, data: &[u8]) -> Missing {
+        let Lane { kind, codec, .. } = lane;
+        let fits = match kind {
+            TagKind::Video => Track::video(codec, &[], (0, 0)).is_some(),
+            _ => matches!(codec, Codec::Aac | Codec::Mp3 | Codec::Opus),
+        };
+        let why = match fits {
+            false => Why::Codec,
+            true if codec == Codec::Mp3 && Track::audio(codec, data).is_some() => Why::Late,
+            true => Why::Configuration,
+        };
+        Missing { kind, codec: Some(codec), why }
+    }
+
+    /// Its frames were there when the header was written: it was none of those that come late.
+    fn was_in_time(&mut self) {
+        if self.why == Why::Late {
+            self.why = Why::Configuration;
+        }
+    }
+}
+
+fn write(
+    writer: &mut Writer,
+    lanes: &[Lane],
+    missing: &mut Vec<Missing>,
+    at: u64,
+    tag: &Tag,
+    out: &mut Vec<u8>,
+) {
     let class = tag.classify();
     if !class.role.is_frame() {
         return;
     }
     for track in class.tracks() {
-        let Some(codec) = track.codec else { continue };
-        let lane = Lane { kind: tag.kind, id: track.id, codec };
-        let Some(index) = lanes.iter().position(|own| *own == lane).filter(|_| !track.data.is_empty()) else {
+        if track.data.is_empty() {
+            continue;
+        }
+        let lane = track.codec.map(|codec| Lane { kind: tag.kind, id: track.id, codec });
+        let Some(index) = lanes.iter().position(|own| Some(*own) == lane) else {
+            let found = match lane {
+                Some(lane) => Missing::of(lane, &tag.body[track.data]),
+                None => Missing { kind: tag.kind, codec: None, why: Why::Codec },
+            };
+            let is_known = |known: &Missing| (known.kind, known.codec) == (found.kind, found.codec);
+            if missing.len() < MAX_TRACKS && !missing.iter().any(is_known) {
+                missing.push(found);
+            }
             continue;
         };
         let sample = Sample {

@@ -6,7 +6,10 @@ use crate::{
     base::Timestamp,
     flv::{Tag, TagKind},
 };
-use alloc::{string::String, vec};
+use alloc::{
+    string::{String, ToString},
+    vec,
+};
 
 /// Boxes at one level: type and content.
 fn boxes(mut bytes: &[u8]) -> Vec<(String, &[u8])> {
@@ -178,7 +181,7 @@ fn the_index_finds_every_sample_and_hides_the_fragments() {
     // Video begins 143 ms behind audio, and its first picture is shown 40 ms later.
     let edits = numbers(find(traks[0], "edts/elst"));
     assert_eq!(edits[..7], [0x0100_0000, 2, 0, 183, u32::MAX, u32::MAX, 0x1_0000]);
-    assert_eq!(edits[7..], [0, 2360, 0, 3600, 0x1_0000]);
+    assert_eq!(edits[7..], [0, 2400, 0, 3600, 0x1_0000]);
     assert_eq!(kinds(traks[1]), ["tkhd", "mdia"]);
 }
 
@@ -259,4 +262,82 @@ fn a_stream_that_mp4_cannot_hold_is_refused_and_its_other_tracks_are_not() {
     writer.push(0, &tag(TagKind::Video, b"\x17\x01\0\0\0key"), &mut out).unwrap();
     writer.finish(&mut out).unwrap();
     assert_eq!(find(&out, "mdat"), b"key");
+}
+
+#[test]
+fn the_index_of_a_file_whose_writer_is_gone_is_read_back_from_its_fragments() {
+    let (mut writer, start) = Writer::new(tracks());
+    let mut file = start;
+    let never = || false;
+    assert_eq!(index_of_file(&&*file, never), Ok(None), "nothing in it");
+    for number in 0..200 {
+        // Sound begins late, pictures are out of order and pause once.
+        let at = number * 40 + if number > 120 { 5000 } else { 0 };
+        let offset = if number % 3 == 0 { 80 } else { 0 };
+        file.extend(
+            writer.push(0, sample(at, offset, number % 25 == 0, &[number as u8; 30])).unwrap_or_default(),
+        );
+        if number > 30 {
+            file.extend(writer.push(1, sample(at + 3, 0, true, &[7; 11])).unwrap_or_default());
+        }
+    }
+    let last_waits = writer.index();
+    file.extend(writer.flush().unwrap_or_default());
+    let index = writer.index();
+    assert_ne!(index, last_waits);
+    assert_eq!(index_of_file(&&*file, never), Ok(Some(index.clone())));
+    assert_eq!(index_of_file(&&*file, || true), Ok(None));
+    file.extend(writer.finish().unwrap_or_default());
+    let index = writer.index();
+    assert_eq!(index_of_file(&&*file, never), Ok(Some(index.clone())));
+    // One that is finished is left alone, and so is another's.
+    file.extend(&index.moov);
+    file[index.head_at as usize..][..index.head.len()].copy_from_slice(&index.head);
+    assert_eq!(index_of_file(&&*file, never), Ok(None));
+    assert_eq!(index_of_file(&&file[32..], never), Ok(None));
+}
+
+#[test]
+fn no_file_in_pieces_makes_the_index_fail_otherwise_than_by_an_error() {
+    let (mut writer, mut file) = Writer::new(tracks());
+    (0..60).for_each(|number| {
+        file.extend(writer.push(0, sample(number * 40, 0, number % 25 == 0, &[1; 30])).unwrap_or_default());
+    });
+    for at in 0..file.len() {
+        let _ = index_of_file(&&file[..at], || false);
+        let mut changed = file.clone();
+        for value in [0, 0x7f, 0xff] {
+            changed[at] = value;
+            let _ = index_of_file(&&*changed, || false);
+        }
+    }
+}
+
+#[test]
+fn what_is_not_in_a_file_is_told_once_with_the_reason() {
+    let tag = |kind, at, body: &[u8]| (at, Tag { kind, timestamp: Timestamp(at as u32), body: body.into() });
+    let video = [
+        tag(TagKind::Video, 0, &[0x17, 0, 0, 0, 0, 1, 0x64, 0, 30, 0xff]),
+        tag(TagKind::Video, 0, &[0x17, 1, 0, 0, 0, 9]),
+        tag(TagKind::Video, 1100, &[0x27, 1, 0, 0, 0, 9]),
+    ];
+    let (speex, mp3) = (&[0xb6, 1, 2][..], &[0x2f, 0xff, 0xfb, 0x90, 0x44][..]);
+    for (at, body, expected) in [
+        (20, speex, Some("audio, speex, which MP4 does not hold")),
+        (1200, speex, Some("audio, speex, which MP4 does not hold")),
+        (1200, mp3, Some("audio, mp3, which came too late for this file")),
+        (20, mp3, None),
+        (20, &[0xaf, 1, 7], Some("audio, aac, whose configuration did not come in time or makes no sense")),
+        (20, &[0xf2, 1, 7], Some("audio, of an unknown codec, which MP4 does not hold")),
+    ] {
+        let mut tags = video.to_vec();
+        tags.extend([tag(TagKind::Audio, at, body), tag(TagKind::Audio, at + 20, body)]);
+        tags.sort_by_key(|(at, _)| *at);
+        let (mut writer, mut out, mut told) = (TagWriter::new((0, 0)), Vec::new(), Vec::new());
+        for (at, tag) in &tags {
+            writer.push(*at, tag, &mut out).unwrap();
+            told.extend(core::iter::from_fn(|| writer.next_missing()).map(|missing| missing.to_string()));
+        }
+        assert_eq!(told, expected.into_iter().collect::<Vec<_>>(), "{body:x?} at {at}");
+    }
 }

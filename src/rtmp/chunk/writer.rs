@@ -58,7 +58,8 @@ impl Writer {
         self.chunk_size
     }
 
-    /// Queues a media message: headers are copied, the body is shared.
+    /// Queues a media message: headers are copied, the body is shared. Audio and video can be dropped again
+    /// ([`Output::drop_media`], then [`Writer::forget`]).
     ///
     /// # Panics
     /// If the body is longer than the 24 bits of a message length can say, which neither RTMP nor FLV delivers.
@@ -72,14 +73,18 @@ impl Writer {
         body: &Payload,
     ) {
         let first = self.next_header(csid, stream, type_id, timestamp, message_length(body));
-        out.push_owned(&first.encode(), Purpose::Media);
+        let (start, rest) = match csid {
+            super::csid::DATA => (Purpose::Data, Purpose::Data),
+            _ => (Purpose::Start(stream), Purpose::Rest),
+        };
+        out.push_owned(&first.encode(), start);
         let next = first.continuation().encode();
         let chunk_size = self.chunk_size as usize;
-        for start in (0..body.len()).step_by(chunk_size) {
-            if start > 0 {
-                out.push_owned(&next, Purpose::Media);
+        for at in (0..body.len()).step_by(chunk_size) {
+            if at > 0 {
+                out.push_owned(&next, rest);
             }
-            out.push_shared(body.slice(start..body.len().min(start + chunk_size)), Purpose::Media);
+            out.push_shared(body.slice(at..body.len().min(at + chunk_size)), rest);
         }
     }
 

@@ -124,7 +124,7 @@ pub fn fuzz_ops(data: &[u8]) {
             timestamp: Timestamp(u32::from(*argument) << 20),
             body: Payload::from(&[0xaf; 200][..usize::from(*argument).min(200)]),
         };
-        match op % 25 {
+        match op % 26 {
             0..=5 => {
                 let len = usize::from(*argument).min(rest.len());
                 any(feed(&mut session, now, &rest[..len]));
@@ -162,7 +162,8 @@ pub fn fuzz_ops(data: &[u8]) {
             }
             21 => any(session.seek(stream, u32::from(*argument))),
             22 => any(session.pause(stream, argument & 4 != 0, 0)),
-            23 => {
+            23 => session.drop_media(stream),
+            24 => {
                 let mut slices = [&[][..]; 4];
                 let count = session.output(&mut slices);
                 let len = slices[..count].iter().map(|slice| slice.len()).sum::<usize>();

@@ -402,6 +402,12 @@ impl Link {
         Ok(())
     }
 
+    /// Takes audio and video of a stream back that have not begun to leave. What follows them cannot count from them.
+    pub(super) fn drop_media(&mut self, stream: MessageStreamId) {
+        self.output.drop_media(stream);
+        self.forget_media();
+    }
+
     /// The next media message of each kind has a whole header.
     pub(super) fn forget_media(&mut self) {
         if core::mem::take(&mut self.has_written_media) {
@@ -423,7 +429,7 @@ impl Link {
         self.has_room(encoded.bytes.len())?;
         if encoded.stream == stream && encoded.chunk_size == self.writer.chunk_size() {
             self.forget_media();
-            self.output.push_shared(encoded.bytes.clone(), Purpose::Media);
+            self.output.push_shared(encoded.bytes.clone(), Purpose::Start(stream));
         } else {
             for tag in &encoded.tags {
                 self.write_media(stream, tag, &tag.body);

@@ -305,6 +305,14 @@ impl Session {
         }
     }
 
+    /// Takes audio and video back that wait for a playing stream, except a message that has begun to leave. A seek, a play
+    /// that resets and the end of a play do so by themselves.
+    pub fn drop_media(&mut self, stream: MessageStreamId) {
+        if matches!(&self.role, Role::Server(server) if server.plays(stream)) {
+            self.link.drop_media(stream);
+        }
+    }
+
     /// Ends the connection: queues what the reason calls for, then `State::Closing`.
     pub fn close(&mut self, now: MonoTime, why: CloseReason) {
         self.link.now = now;

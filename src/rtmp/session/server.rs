@@ -45,7 +45,7 @@ enum Pending {
     Connect { transaction: f64, object_encoding: f64, is_enhanced: bool },
     Publish { stream: MessageStreamId, name: String },
     Play { stream: MessageStreamId, reset: bool, name: String },
-    Play2 { stream: MessageStreamId, name: String },
+    Play2 { stream: MessageStreamId, reset: bool, name: String },
     Pause { stream: MessageStreamId, paused: bool },
     Seek { stream: MessageStreamId, position: u32 },
     Call { stream: MessageStreamId, transaction: f64, name: String },
@@ -289,8 +289,9 @@ impl Server {
             return Err(link.fail(ErrorKind::LimitExceeded(Limit::NameLen), at(raw)));
         }
         let wanted = self.streams.wanted(stream);
-        let play2 = Play2 { stream, old_name, name: name.clone(), transition, wanted };
-        let request = self.ask(link, Pending::Play2 { stream, name });
+        let request =
+            self.ask(link, Pending::Play2 { stream, reset: transition == "reset", name: name.clone() });
+        let play2 = Play2 { stream, old_name, name, transition, wanted };
         Ok(Some(Event::Play2 { request, play2: Box::new(play2) }))
     }
 
@@ -364,7 +365,7 @@ impl Server {
                 let info = status::info("NetStream.Unpublish.Success", "Publishing stopped.");
                 link.send_status(stream, info);
             }
-            Use::Playing | Use::Replaying => {}
+            Use::Playing | Use::Replaying => link.drop_media(stream),
         }
         link.expect_media(self.is_publishing());
         link.expect_command(!self.is_active());

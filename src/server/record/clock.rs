@@ -1,7 +1,7 @@
 //! Timestamps of a stream -> milliseconds from the start of a file.
 //!
-//! Steps over the wrap of 32 bits. A track may step back a little, and gaps are kept; a jump further back than
-//! [`MAX_STEP_BACK`], further on than [`MAX_GAP`] or past what FLV can say is another clock, and needs another file.
+//! Steps over the wrap of 32 bits. A track that steps back a little stands still until it is where it was, because players and
+//! programs that copy files expect no less; gaps are kept. A jump further back than [`MAX_STEP_BACK`], further on than [`MAX_GAP`] or past what FLV can say is another clock, and needs another file.
 
 use crate::base::Timestamp;
 
@@ -41,8 +41,9 @@ impl Clock {
         if has_gone_back || at - self.newest_at > MAX_GAP || at > MAX_TIME {
             return None;
         }
-        self.last[track] = Some(at);
         (self.newest, self.newest_at) = (timestamp, at);
+        let at = self.last[track].map_or(at, |last| at.max(last));
+        self.last[track] = Some(at);
         Some(self.clamp(at))
     }
 
@@ -81,7 +82,8 @@ mod tests {
         let mut clock = Clock::new(Timestamp(5000), 0);
         assert_eq!(clock.frame(1, Timestamp(5000)), Some(0));
         assert_eq!(clock.frame(1, Timestamp(5000 + 3_600_000)), Some(3_600_000));
-        assert_eq!(clock.frame(1, Timestamp(4100 + 3_600_000)), Some(3_599_100));
+        assert_eq!(clock.frame(1, Timestamp(4100 + 3_600_000)), Some(3_600_000), "it stands still");
+        assert_eq!(clock.frame(1, Timestamp(5020 + 3_600_000)), Some(3_600_020));
         assert_eq!(clock.frame(1, Timestamp(5000)), None);
         assert_eq!(clock.frame(1, Timestamp(50_000_000)), None);
         assert_eq!(clock.frame(0, Timestamp(4_200 + 3_600_000)), Some(3_599_200));

@@ -71,8 +71,9 @@ impl Disk {
             Err(error) => return marker.give_up(error),
         };
         // The name has to survive a loss of power as well as the bytes do.
-        if let Some(folder) = path.parent() {
-            File::open(folder).and_then(|folder| folder.sync_all())?;
+        if let Err(error) = sync_folder(&path) {
+            let _ = fs::remove_file(&path);
+            return marker.give_up(error);
         }
         Ok(Disk { file, path, marker, len: 0, is_synced: true, synced: now, is_torn: false })
     }
@@ -90,6 +91,10 @@ impl Disk {
             Err(error) => return marker.give_up(error),
         };
         Ok(Disk { file, path, marker, len, is_synced: false, synced: now, is_torn: false })
+    }
+
+    pub(super) fn file(&self) -> &File {
+        &self.file
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -116,9 +121,7 @@ impl Disk {
     /// # Errors
     /// The system's.
     pub(super) fn append_boxes(&mut self, piece: &[u8]) -> io::Result<()> {
-        let (head, rest) = piece.split_at(piece.len().min(BOX_HEAD));
-        let written = self.file.write_all_at(rest, self.len + head.len() as u64);
-        let result = written.and_then(|()| self.file.write_all_at(head, self.len));
+        let result = write_boxes(&self.file, piece, self.len);
         self.note_appended(piece.len(), result)
     }
 
@@ -170,13 +173,6 @@ impl Disk {
         self.sync(now)
     }
 
-    /// Removes what was appended behind `len`.
-    pub(super) fn cut(&mut self, len: u64) {
-        if self.file.set_len(len).is_ok() {
-            self.len = len;
-        }
-    }
-
     /// The file is as it should be; one without a byte goes.
     pub(super) fn done(self) {
         if self.len == 0 {
@@ -191,7 +187,7 @@ impl Disk {
 /// Says that a file is being written.
 pub(super) struct Marker {
     /// Locked.
-    _file: File,
+    file: File,
     path: PathBuf,
 }
 
@@ -202,11 +198,9 @@ impl Marker {
         for number in 0..MAX_MARKERS {
             let path = folder.join(number.to_string());
             match OpenOptions::new().write(true).create_new(true).open(&path) {
-                Ok(mut file) => {
-                    flock(&file, FlockOperation::NonBlockingLockExclusive)?;
-                    let written = file.write_all(name.as_bytes()).and_then(|()| file.sync_all());
-                    let marker = Marker { _file: file, path };
-                    return match written {
+                Ok(file) => {
+                    let mut marker = Marker { file, path };
+                    return match marker.begin(name) {
                         Ok(()) => Ok(marker),
                         Err(error) => marker.give_up(error),
                     };
@@ -216,6 +210,14 @@ impl Marker {
             }
         }
         Err(io::Error::other("too many files are being recorded"))
+    }
+
+    fn begin(&mut self, name: &str) -> io::Result<()> {
+        flock(&self.file, FlockOperation::NonBlockingLockExclusive)?;
+        self.file.write_all(name.as_bytes())?;
+        self.file.sync_all()?;
+        // A loss of power must not leave the file and take what tells of it.
+        sync_folder(&self.path)
     }
 
     /// Those whose program has gone, with the files they name.
@@ -229,7 +231,7 @@ impl Marker {
                 continue;
             }
             if let Ok(name) = fs::read_to_string(&path) {
-                found.push((Marker { _file: file, path }, name));
+                found.push((Marker { file, path }, name));
             }
         }
         found
@@ -244,6 +246,23 @@ impl Marker {
         self.remove();
         Err(error)
     }
+}
+
+/// Writes boxes behind the end of a file, the head of the first one last.
+pub(super) fn write_boxes(file: &File, piece: &[u8], at: u64) -> io::Result<()> {
+    let (head, rest) = piece.split_at(piece.len().min(BOX_HEAD));
+    file.write_all_at(rest, at + head.len() as u64)?;
+    file.write_all_at(head, at)
+}
+
+/// Makes the name of a file reach the disk.
+fn sync_folder(file: &Path) -> io::Result<()> {
+    file.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+}
+
+/// Whether there is anything of that name.
+pub(super) fn exists(root: &Path, name: &str) -> bool {
+    root.join(name).symlink_metadata().is_ok()
 }
 
 /// Whether some recording, also of another program, is writing the file `name`.
@@ -287,6 +306,21 @@ mod tests {
         assert_eq!(gone.kind(), io::ErrorKind::NotFound);
         disk.done();
         assert!(Marker::abandoned(&root).is_empty());
+        fs::remove_dir_all(root).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_made_leaves_no_marker() {
+        let root = std::env::temp_dir().join(format!("weir-disk-taken-{}", std::process::id()));
+        fs::create_dir_all(root.join("folder")).unwrap();
+        fs::write(root.join("taken.flv"), b"old").unwrap();
+        for (name, how) in [("taken.flv", Create::New), ("folder", Create::New), ("folder", Create::Replace)]
+        {
+            assert!(Disk::create(MonoTime(0), &root, name, how).is_err(), "{name}");
+            assert!(Disk::go_on(MonoTime(0), &root, "missing.flv", 0).is_err());
+        }
+        assert_eq!(fs::read_dir(root.join(MARKERS)).unwrap().count(), 0);
+        assert_eq!(fs::read(root.join("taken.flv")).unwrap(), b"old");
         fs::remove_dir_all(root).unwrap();
     }
 

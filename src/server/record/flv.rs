@@ -1,7 +1,7 @@
 //! A recording as an FLV file: playable at any moment, with duration and keyframe index once it is finished.
 //!
-//! Tags are gathered and written whole, [`FLUSH_BYTES`] or [`FLUSH_AFTER`] of them at a time. What is only known later has
-//! its place at the start: the header's flags, and the `onMetaData` (`flv::summary`).
+//! Tags are gathered and written whole, [`FLUSH_BYTES`] or [`FLUSH_AFTER`] of them at a time. What they are, and what the start
+//! of the file has to say of them in the end, is `flv::growing`.
 
 use super::{
     disk::{Create, Disk},
@@ -9,11 +9,7 @@ use super::{
 };
 use crate::{
     base::{MonoTime, Payload, Timestamp},
-    flv::{
-        Tag, TagKind, TagRole,
-        summary::{Published, Summary},
-        writer::{self, HEADER_LEN, TAG_HEADER_LEN},
-    },
+    flv::{Growing, Tag, TagKind, TagRole, growing::Corrections},
 };
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -31,10 +27,7 @@ pub(super) struct FlvFile {
     disk: Disk,
     gathered: Vec<u8>,
     gathered_since: Option<MonoTime>,
-    published: Published,
-    /// Bytes of the body of the first tag, if that is metadata.
-    reserved: Option<usize>,
-    summary: Summary,
+    growing: Growing,
 }
 
 impl FlvFile {
@@ -47,43 +40,20 @@ impl FlvFile {
         metadata: Option<&Tag>,
         (has_audio, has_video): (bool, bool),
     ) -> io::Result<FlvFile> {
+        let mut gathered = Vec::new();
+        let growing = Growing::new(metadata, [has_audio, has_video], &mut gathered).map_err(malformed)?;
         let disk = Disk::create(now, root, name, how)?;
-        let published = metadata.map(|tag| Published::of(&tag.body)).unwrap_or_default();
-        let body = published.reserve(has_audio, has_video);
-        let mut file = FlvFile {
-            disk,
-            gathered: writer::header(has_audio, has_video).to_vec(),
-            gathered_since: Some(now),
-            published,
-            reserved: Some(body.len()),
-            summary: Summary { has_audio, has_video, ..Summary::default() },
-        };
-        file.gather(now, &Tag { kind: TagKind::Data, timestamp: Timestamp(0), body: body.into() })?;
-        Ok(file)
+        Ok(FlvFile { disk, gathered, gathered_since: Some(now), growing })
     }
 
     /// Goes on with a file; also gives the milliseconds at which the next frame belongs.
     pub(super) fn go_on(now: MonoTime, root: &Path, name: &str) -> io::Result<(FlvFile, u32)> {
         let reading = File::open(root.join(name))?;
-        let malformed = |error| io::Error::new(io::ErrorKind::InvalidData, error);
         let tail = repair::flv_tail(&reading).map_err(malformed)?;
-        let metadata = repair::flv_metadata(&reading).map_err(malformed)?;
-        let mut published = metadata.as_deref().map(Published::of).unwrap_or_default();
-        let summary = Summary {
-            duration: tail.last,
-            has_audio: tail.flags & 4 != 0,
-            has_video: tail.flags & 1 != 0,
-            keyframes: core::mem::take(&mut published.keyframes),
-            ..Summary::default()
-        };
-        let file = FlvFile {
-            disk: Disk::go_on(now, root, name, tail.len)?,
-            gathered: Vec::new(),
-            gathered_since: None,
-            published,
-            reserved: metadata.map(|body| body.len()),
-            summary,
-        };
+        let mut growing = repair::growing(&reading, &tail).map_err(malformed)?;
+        growing.go_on(tail.last);
+        let disk = Disk::go_on(now, root, name, tail.len)?;
+        let file = FlvFile { disk, gathered: Vec::new(), gathered_since: None, growing };
         Ok((file, tail.last.saturating_add(SEAM)))
     }
 
@@ -92,30 +62,23 @@ impl FlvFile {
     }
 
     pub(super) fn len(&self) -> u64 {
-        self.disk.len() + self.gathered.len() as u64
+        self.growing.len()
     }
 
     /// Takes a tag, `at` milliseconds from the start of the file.
     pub(super) fn push(&mut self, now: MonoTime, at: u32, tag: &Tag) -> io::Result<()> {
-        let class = tag.classify();
-        let known = match tag.kind {
-            TagKind::Audio => Some(&mut self.summary.has_audio),
-            TagKind::Video => Some(&mut self.summary.has_video),
-            TagKind::Data => None,
-        };
-        if let Some(false) = known.map(|known| core::mem::replace(known, true)) {
+        let tag = Tag { timestamp: Timestamp(at), ..tag.clone() };
+        let is_new_track = self.growing.push(&tag, &mut self.gathered).map_err(malformed)?;
+        self.gathered_since.get_or_insert(now);
+        // The first frame at once: from then on the file is worth something.
+        let is_first = self.disk.len() == 0 && tag.classify().role.is_frame();
+        if self.gathered.len() >= FLUSH_BYTES || is_first || is_new_track {
             self.flush()?;
+        }
+        if is_new_track {
             self.describe()?;
         }
-        if tag.kind == TagKind::Video
-            && (class.is_keyframe() || class.role == TagRole::SequenceHeader && !self.has_index())
-        {
-            self.summary.keyframes.push(at, self.len());
-        }
-        if is_frame(tag) {
-            self.summary.duration = self.summary.duration.max(at);
-        }
-        self.gather(now, &Tag { timestamp: Timestamp(at), ..tag.clone() })
+        self.tick(now)
     }
 
     /// Time has passed.
@@ -136,26 +99,9 @@ impl FlvFile {
     fn complete(&mut self, now: MonoTime) -> io::Result<()> {
         let flushed = self.flush();
         self.gathered.clear();
-        self.summary.keyframes.forget_from(self.disk.len());
         self.describe()?;
         self.disk.sync(now)?;
         flushed
-    }
-
-    fn has_index(&self) -> bool {
-        self.summary.keyframes != Default::default()
-    }
-
-    fn gather(&mut self, now: MonoTime, tag: &Tag) -> io::Result<()> {
-        // Only a tag that came neither from RTMP nor from a file could be too long.
-        writer::write_tag(&mut self.gathered, tag)
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-        self.gathered_since.get_or_insert(now);
-        // The first frame at once: from then on the file is worth something.
-        if self.gathered.len() >= FLUSH_BYTES || self.disk.len() == 0 && is_frame(tag) {
-            self.flush()?;
-        }
-        self.tick(now)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -172,18 +118,15 @@ impl FlvFile {
         if self.disk.len() == 0 {
             return Ok(());
         }
-        self.summary.size = self.disk.len();
-        let header = writer::header(self.summary.has_audio, self.summary.has_video);
-        self.disk.patch(4, &header[4..5])?;
-        match self.reserved.and_then(|len| self.published.fit(&self.summary, len)) {
-            Some(body) => self.disk.patch((HEADER_LEN + TAG_HEADER_LEN) as u64, &body),
-            None => Ok(()),
-        }
+        let Corrections { flags: (at, flags), metadata } = self.growing.corrections(self.disk.len());
+        self.disk.patch(at, &flags)?;
+        metadata.map_or(Ok(()), |(at, body)| self.disk.patch(at, &body))
     }
 }
 
-fn is_frame(tag: &Tag) -> bool {
-    tag.classify().role.is_frame()
+/// A file that is none of ours. Tags that are too long come neither from RTMP nor from a file.
+fn malformed(error: impl core::error::Error + Send + Sync + 'static) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
 }
 
 /// Sequence headers among the first tags of a file.

@@ -26,7 +26,10 @@ use crate::rtmp::{
     session::{Notice, PublishType},
 };
 use alloc::{string::ToString, sync::Arc, vec::Vec};
-use core::time::Duration;
+use core::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 use std::{
     collections::HashMap,
     fs, io,
@@ -94,6 +97,8 @@ pub(super) struct Recordings {
     streams: Mutex<HashMap<StreamPath, Stream>>,
     /// Held while files of earlier runs are repaired, and by whoever needs one of those.
     repairing: Mutex<()>,
+    /// How many wait for that.
+    repair_awaited: AtomicUsize,
 }
 
 /// A stream that has a thread.
@@ -128,7 +133,8 @@ impl Recordings {
     pub(super) fn new(config: RecordConfig) -> io::Result<Recordings> {
         fs::create_dir_all(&config.directory)?;
         let root = config.directory.canonicalize()?;
-        Ok(Recordings { config, root, streams: Mutex::default(), repairing: Mutex::default() })
+        let (streams, repairing, repair_awaited) = Default::default();
+        Ok(Recordings { config, root, streams, repairing, repair_awaited })
     }
 
     /// The file that a stream is being recorded to now.
@@ -141,8 +147,12 @@ impl Recordings {
         let job = shared.clone();
         shared.jobs.spawn("weir-repair".to_string(), move || {
             let Some(recordings) = &job.recordings else { return };
-            let _repairing = recordings.wait_for_repair();
-            repair::all(&recordings.root, || job.is_stopping());
+            let _repairing = recordings.repairing.lock().unwrap_or_else(PoisonError::into_inner);
+            repair::all(&recordings.root, || match recordings.repair_awaited.load(Ordering::Relaxed) {
+                _ if job.is_stopping() => repair::Wish::Stop,
+                0 => repair::Wish::GoOn,
+                _ => repair::Wish::Hurry,
+            });
         })
     }
 
@@ -224,7 +234,10 @@ impl Recordings {
     }
 
     fn wait_for_repair(&self) -> MutexGuard<'_, ()> {
-        self.repairing.lock().unwrap_or_else(PoisonError::into_inner)
+        self.repair_awaited.fetch_add(1, Ordering::Relaxed);
+        let repairing = self.repairing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.repair_awaited.fetch_sub(1, Ordering::Relaxed);
+        repairing
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<StreamPath, Stream>> {

@@ -2,15 +2,15 @@
 //!
 //! A fragment is written with its head last (`disk`); a stream that falls silent has what is complete written after [`SILENCE`].
 
-use super::disk::{Create, Disk};
+use super::disk::{self, Create, Disk};
 use crate::{
     base::MonoTime,
     flv::{Tag, summary::Published},
-    mp4::writer::{NothingToWrite, TagWriter},
+    mp4::writer::{Index, Missing, NothingToWrite, TagWriter},
 };
 use alloc::vec::Vec;
 use core::time::Duration;
-use std::{io, path::Path};
+use std::{fs::File, io, os::unix::fs::FileExt, path::Path};
 
 /// Without a tag for this long, nobody waits for the end of a fragment.
 const SILENCE: Duration = Duration::from_secs(2);
@@ -48,6 +48,11 @@ impl Mp4File {
         self.writer.has_begun()
     }
 
+    /// Tells of each track that is not in the file, once.
+    pub(super) fn next_missing(&mut self) -> Option<Missing> {
+        self.writer.next_missing()
+    }
+
     pub(super) fn is_full(&self) -> bool {
         self.writer.is_full()
     }
@@ -83,26 +88,34 @@ impl Mp4File {
     fn complete(&mut self, now: MonoTime) -> io::Result<()> {
         self.writer.finish(&mut self.piece).map_err(refused)?;
         self.write(now)?;
-        let Some(index) = self.writer.index() else { return Ok(()) };
-        let fragmented = self.disk.len();
-        let appended = self.disk.append_boxes(&index.moov).and_then(|()| self.disk.sync(now));
-        // Without its index it stays what it is, which is playable.
-        if let Err(error) = appended {
-            self.disk.cut(fragmented);
-            return Err(error);
-        }
-        self.disk.patch(index.head_at, &index.head)?;
+        let Some(index) = self.writer.index().filter(|_| self.disk.len() > 0) else { return Ok(()) };
+        conclude(self.disk.file(), self.disk.len(), &index)?;
+        // Unless somebody has removed it.
         self.disk.sync(now)
     }
 
     fn write(&mut self, now: MonoTime) -> io::Result<()> {
-        if !self.piece.is_empty() {
+        // A header alone is nothing that plays: it waits for the first fragment.
+        if self.writer.has_fragment() && !self.piece.is_empty() {
             let result = self.disk.append_boxes(&self.piece);
             self.piece.clear();
             result?;
         }
         self.disk.sync_if_due(now)
     }
+}
+
+/// Makes an ordinary file of one with `len` bytes of fragments. Whatever comes in between, it can be played: the index goes to the
+/// disk before what makes it count, its head last.
+pub(super) fn conclude(file: &File, len: u64, index: &Index) -> io::Result<()> {
+    let appended = disk::write_boxes(file, &index.moov, len).and_then(|()| file.sync_data());
+    if let Err(error) = appended {
+        // Without its index it stays what it is.
+        let _ = file.set_len(len);
+        return Err(error);
+    }
+    file.write_all_at(&index.head, index.head_at)?;
+    file.sync_data()
 }
 
 fn refused(why: NothingToWrite) -> io::Error {

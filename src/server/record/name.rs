@@ -150,6 +150,29 @@ impl NameTemplate {
     }
 }
 
+/// A number from `from` on that is not taken, one behind those that are; found in few looks however many there are. Where
+/// files in between were removed, it may be any of theirs.
+pub(super) fn first_free(from: u32, is_taken: impl Fn(u32) -> bool) -> u32 {
+    if !is_taken(from) {
+        return from;
+    }
+    // Steps are doubled until a number is free; then halved.
+    let (mut taken, mut step) = (from, 1_u32);
+    let mut free = loop {
+        let next = taken.saturating_add(step);
+        if next == u32::MAX || !is_taken(next) {
+            break next;
+        }
+        taken = next;
+        step = step.saturating_mul(2);
+    };
+    while free - taken > 1 {
+        let middle = taken + (free - taken) / 2;
+        if is_taken(middle) { taken = middle } else { free = middle }
+    }
+    free
+}
+
 fn number(digits: &str) -> Option<u64> {
     // No sign.
     digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
@@ -268,6 +291,24 @@ mod tests {
         assert_eq!(template("{path}").order(&cam, "live/cam"), Some([0; 3]));
         assert_eq!(template("{path}-{date}").order(&cam, "live/cam-+2000022"), None);
         assert_eq!(template("{path}-{date}").order(&cam, "live/cam-ééé"), None);
+    }
+
+    #[test]
+    fn the_number_behind_a_million_files_is_found_in_few_looks() {
+        for (from, files) in [(1, 0), (1, 1), (1, 2), (1, 3), (1, 1000), (7, 1000), (1, 1_000_000)] {
+            let looks = core::cell::Cell::new(0);
+            let is_taken = |number| {
+                looks.set(looks.get() + 1);
+                number <= files
+            };
+            assert_eq!(first_free(from, is_taken), from.max(files + 1), "{files} from {from}");
+            assert!(looks.get() <= 41, "{} looks for {files}", looks.get());
+        }
+        // Some were removed.
+        let is_taken = |number: u32| number < 5 || (20..40).contains(&number);
+        let free = first_free(1, is_taken);
+        assert!(!is_taken(free) && is_taken(free - 1), "{free}");
+        assert_eq!(first_free(u32::MAX - 3, |_| true), u32::MAX);
     }
 
     #[test]

@@ -5,8 +5,8 @@
 //! changes (frames that need the new one are not written before). Where the thread was too slow, or nobody published for a
 //! while, the file goes on.
 //!
-//! What cannot be written ends the file at its last whole tag or fragment, and is tried again after [`FIRST_REST`], twice
-//! as long each time, or with the next stream. Bound: the tap's channel.
+//! What cannot be written ends the file at its last whole tag or fragment, and is tried again after a while ([`rests`]), or
+//! with the next stream. Bound: the tap's channel.
 
 use super::{
     Kind, RecordFormat, Recordings,
@@ -15,13 +15,16 @@ use super::{
     flv::{self, FlvFile},
     keep,
     mp4::Mp4File,
+    name,
 };
 use crate::{
     base::{MonoTime, Timestamp},
     flv::{Change, Tag, TagKind, TagRole},
+    mp4::writer::Why,
     rtmp::session::Notice,
     server::{
         Shared, StreamPath,
+        backoff::{Backoff, Retry},
         cache::{Headers, MAX_GOP_TIME},
         hub::MAX_KEYFRAME_WAIT,
         shared_tag::SharedTag,
@@ -33,19 +36,16 @@ use alloc::{format, string::String, sync::Arc};
 use core::time::Duration;
 use std::{
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
 
 /// How often a file is looked after while nothing comes.
 const TICK: Duration = Duration::from_millis(500);
-/// After a failure; doubled by each that follows, up to [`LAST_REST`].
-const FIRST_REST: Duration = Duration::from_secs(5);
-const LAST_REST: Duration = Duration::from_secs(60);
 /// Milliseconds that can come twice after a gap: two groups of pictures as long as any that is kept.
 const MAX_REPEAT: u32 = 2 * MAX_GOP_TIME.as_millis() as u32;
-/// Names that are tried for one file.
-const MAX_NAMES: u32 = 1_000_000;
+/// How often somebody else may take a name that was free a moment ago.
+const MAX_RACES: u32 = 1000;
 
 /// Records until the stream has ended, or the server stops.
 pub(super) fn run(shared: &Arc<Shared>, path: &StreamPath, mut tap: Tap) {
@@ -93,7 +93,7 @@ struct Recording<'a> {
     heard: [Option<Timestamp>; 2],
     /// What comes after a gap may have been heard before.
     may_repeat: [bool; 2],
-    rest: Duration,
+    backoff: Backoff,
     rests_until: Option<MonoTime>,
     /// The publisher was told that a recording began.
     is_announced: bool,
@@ -132,7 +132,7 @@ impl<'a> Recording<'a> {
             awaits_keyframe: None,
             heard: [None; 2],
             may_repeat: [false; 2],
-            rest: FIRST_REST,
+            backoff: Backoff::new(rests()),
             rests_until: None,
             is_announced: false,
             gaps: Throttle::default(),
@@ -147,7 +147,6 @@ impl<'a> Recording<'a> {
 
     fn end(&mut self, now: MonoTime) {
         self.finish(now);
-        self.recordings.set_current(self.path, None);
         if core::mem::take(&mut self.is_announced) {
             self.recordings.tell(self.path, Notice::RecordStopped);
         }
@@ -224,21 +223,17 @@ impl<'a> Recording<'a> {
         if self.rests_until.is_some_and(|until| now < until) {
             return;
         }
-        let (mut at, mut is_rotating) = (None, false);
+        let mut at = None;
         if let Some(open) = &mut self.file {
             at = open.clock.frame(track, timestamp);
             let is_start = is_keyframe || !open.has_video && track == AUDIO;
             if at.is_none() || is_start && self.is_due(at) {
-                // Who plays it waits for the next one, unless there is none.
                 self.finish(now);
-                (at, is_rotating) = (None, true);
+                at = None;
             }
         }
         if self.file.is_none() {
             if !self.may_begin(now, is_keyframe, track) || !self.open(now, timestamp) {
-                if is_rotating {
-                    self.recordings.set_current(self.path, None);
-                }
                 return;
             }
             at = self.file.as_mut().and_then(|open| open.clock.frame(track, timestamp));
@@ -285,6 +280,10 @@ impl<'a> Recording<'a> {
         let (output, begins_at) = match begun {
             Ok(begun) => begun,
             Err(error) => {
+                // Not even its name could be written: next time there is room.
+                if error.kind() == io::ErrorKind::StorageFull {
+                    self.remove_oldest(Path::new(""));
+                }
                 self.fail(now, &error);
                 return false;
             }
@@ -310,11 +309,16 @@ impl<'a> Recording<'a> {
         for tag in self.headers.clone().iter().filter(|tag| tag.role() != TagRole::Metadata) {
             self.write(now, begins_at, tag.tag());
         }
-        if let Some(count) = self.recordings.config.keep {
-            let Recordings { root, config, .. } = self.recordings;
-            keep::remove_oldest(root, &config.name, self.path, count, &path);
-        }
+        self.remove_oldest(&path);
         self.file.is_some()
+    }
+
+    /// Makes room for `current`, as `--record-keep` says.
+    fn remove_oldest(&self, current: &Path) {
+        let Recordings { root, config, .. } = self.recordings;
+        if let Some(count) = config.keep {
+            keep::remove_oldest(root, &config.name, self.path, count, current);
+        }
     }
 
     /// Makes the next file, or goes on with the last one; also gives the time at which it goes on.
@@ -333,16 +337,20 @@ impl<'a> Recording<'a> {
         let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let metadata =
             self.headers.iter().find(|tag| tag.role() == TagRole::Metadata).map(|tag| tag.tag().clone());
-        for _ in 0..MAX_NAMES {
-            self.number += 1;
-            let name = format!(
-                "{}.{}",
-                config.name.name(self.path, seconds, self.number),
-                config.format.extension()
-            );
+        let root = &self.recordings.root;
+        let named = |number| {
+            format!("{}.{}", config.name.name(self.path, seconds, number), config.format.extension())
+        };
+        for _ in 0..MAX_RACES {
+            self.number = self.number.saturating_add(1);
             let _repairing = replaces.then(|| self.recordings.wait_for_repair());
-            let is_taken = replaces && disk::is_being_written(&self.recordings.root, &name);
-            let how = if replaces && self.number == 1 && !is_taken { Create::Replace } else { Create::New };
+            let may_replace =
+                replaces && self.number == 1 && !disk::is_being_written(root, &named(self.number));
+            let how = if may_replace { Create::Replace } else { Create::New };
+            if how == Create::New {
+                self.number = name::first_free(self.number, |number| disk::exists(root, &named(number)));
+            }
+            let name = named(self.number);
             match self.create_named(now, &name, how, metadata.as_ref()) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Ok(output) => return Ok((output, 0)),
@@ -402,16 +410,27 @@ impl<'a> Recording<'a> {
             Output::Flv(file) => file.push(now, at, tag),
             Output::Mp4(file) => file.push(now, u64::from(at), tag),
         };
+        if let Output::Mp4(file) = &mut open.output {
+            while let Some(missing) = file.next_missing() {
+                log::warn!("{} is recorded without its {missing}", self.path);
+                // A sequence header that comes late says so itself.
+                if missing.why == Why::Late {
+                    open.is_stale[usize::from(missing.kind == TagKind::Video)] = true;
+                }
+            }
+        }
         if let Err(error) = result {
             self.fail(now, &error);
         }
     }
 
-    /// Ends the file properly. It stays the current one until there is another, or it is said that there is none.
+    /// Ends the file properly.
     fn finish(&mut self, now: MonoTime) {
         let Some(open) = self.file.take() else { return };
+        self.recordings.set_current(self.path, None);
         let file = open.output.disk().path().to_path_buf();
         let (seconds, bytes) = (f64::from(open.at - open.began_at) / 1000.0, open.output.len());
+        let opened = open.opened;
         let result = match open.output {
             Output::Flv(file) => file.finish(now),
             Output::Mp4(file) => file.finish(now),
@@ -419,14 +438,15 @@ impl<'a> Recording<'a> {
         match result {
             Ok(()) => {
                 log::info!("recorded {} to {}: {seconds:.1} s, {bytes} bytes", self.path, file.display());
-                self.rest = FIRST_REST;
+                self.backoff = Backoff::new(rests());
             }
-            Err(error) => self.report(now, Some(file), &error),
+            Err(error) => self.report(now, now.since(opened), Some(file), &error),
         }
     }
 
     /// A file cannot be made or written any further.
     fn fail(&mut self, now: MonoTime, error: &io::Error) {
+        let mut worked = Duration::ZERO;
         let file = self.file.take().map(|open| {
             self.recordings.set_current(self.path, None);
             let file = open.output.disk().path().to_path_buf();
@@ -435,25 +455,24 @@ impl<'a> Recording<'a> {
                 Output::Flv(file) => drop(file.finish(now)),
                 Output::Mp4(file) => file.give_up(),
             }
-            if now.since(open.opened) > LAST_REST {
-                self.rest = FIRST_REST;
-            }
+            worked = now.since(open.opened);
             file
         });
-        self.report(now, file, error);
+        self.report(now, worked, file, error);
     }
 
-    fn report(&mut self, now: MonoTime, file: Option<PathBuf>, error: &io::Error) {
+    /// `worked`: for how long the file could be written.
+    fn report(&mut self, now: MonoTime, worked: Duration, file: Option<PathBuf>, error: &io::Error) {
         let file = file.map_or(String::new(), |file| format!(" to {}", file.display()));
         let why = crate::server::plain(error);
         if error.kind() == io::ErrorKind::Unsupported {
             log::error!("{} cannot be recorded{file}: {why}", self.path);
             self.rests_until = Some(MonoTime(u64::MAX));
         } else {
-            let rest = self.rest.as_secs();
-            log::error!("{} cannot be recorded{file}: {why}; trying again in {rest} s", self.path);
-            self.rests_until = Some(now + self.rest);
-            self.rest = (self.rest * 2).min(LAST_REST);
+            let rest = self.backoff.failed(worked);
+            let seconds = rest.as_secs_f32();
+            log::error!("{} cannot be recorded{file}: {why}; trying again in {seconds:.1} s", self.path);
+            self.rests_until = Some(now + rest);
         }
         self.is_announced = false;
         self.recordings.tell(self.path, Notice::RecordFailed);
@@ -482,6 +501,12 @@ impl Output {
             Output::Mp4(file) => !file.has_begun(),
         }
     }
+}
+
+/// How long a failure is waited out: a disk that is full stays so for a while.
+fn rests() -> Retry {
+    let (first, longest) = (Duration::from_secs(5), Duration::from_secs(60));
+    Retry { first, longest, steady: longest, ..Retry::default() }
 }
 
 /// Audio and video, apart.

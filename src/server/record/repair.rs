@@ -1,20 +1,25 @@
-//! Files that were left unfinished, because the program was killed or the machine lost power: their torn ends are cut off.
+//! Files that were left unfinished, because the program was killed or the machine lost power: their torn ends are cut off, and
+//! then they are finished as at a clean end.
 //!
 //! FLV is walked backwards from the end, where only the last write can be torn, and from the start if that finds nothing;
-//! MP4 from box to box (`mp4::repair`). Bounds: [`BLOCK`] bytes of memory, and per file 64 MiB of reading ([`WINDOW`]) or the
-//! headers of what is in it.
+//! MP4 from box to box (`mp4::repair`). From then on a file can be played, and its marker stays until it is finished, so that
+//! a loss of power in between costs nothing. Finishing reads what is in a file, which takes a while: FLV gets what its tags
+//! say (`flv::growing`), MP4 its index (`mp4::writer`). It stops where somebody waits for these files.
+//! Bounds: [`BLOCK`] bytes of memory, and per file 64 MiB of reading ([`WINDOW`]) or the headers of what is in it; the
+//! index of an MP4 file, and [`MAX_TAGS`] of FLV.
 
-use super::disk::Marker;
+use super::{disk::Marker, mp4::conclude};
 use crate::{
     base::wire::Cursor,
     flv::{
-        summary::{Published, Summary},
+        Growing,
+        growing::Corrections,
         writer::{HEADER_LEN, TAG_HEADER_LEN},
     },
-    media::{MediaError, ReadAt},
+    media::{MediaError, ReadAt, flv::Scan},
     mp4,
 };
-use alloc::{vec, vec::Vec};
+use alloc::{string::String, vec, vec::Vec};
 use std::{
     fs::{self, File, OpenOptions},
     io,
@@ -30,69 +35,151 @@ const BLOCK: usize = 64 << 10;
 const CHAIN: u32 = 4;
 /// Tags at the end among which the newest time is looked for.
 const LAST_TAGS: u32 = 16;
+/// Tags of a file that are looked at for its index: half a day.
+const MAX_TAGS: u32 = 3_000_000;
 
-/// Repairs whatever was left unfinished below `root`; leaves the rest for the next start once `is_stopped`.
-pub(super) fn all(root: &Path, is_stopped: impl Fn() -> bool) {
+/// What somebody wants of a repair that is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// Nothing.
+    GoOn,
+    /// The files: that they can be played is enough.
+    Hurry,
+    /// The end: the rest is for the next start.
+    Stop,
+}
+
+/// Repairs whatever was left unfinished below `root`.
+pub(super) fn all(root: &Path, wish: impl Fn() -> Wish) {
+    let mut cut = Vec::new();
     for (marker, name) in Marker::abandoned(root) {
-        if is_stopped() {
+        if wish() == Wish::Stop {
             return;
         }
         let is_inside = Path::new(&name).components().all(|part| matches!(part, Component::Normal(_)));
         let path = root.join(&name);
-        if is_inside && path.is_file() {
-            match one(&path) {
-                Ok(0) => log::info!("{name} was left unfinished: repaired"),
-                Ok(cut) => log::info!("{name} was left unfinished: repaired, {cut} bytes cut off"),
-                Err(error) => log::warn!(
-                    "{name} was left unfinished and cannot be repaired: {}",
-                    super::super::plain(&error)
-                ),
+        if !is_inside || !path.is_file() {
+            marker.remove();
+            continue;
+        }
+        match cut_torn_end(&path) {
+            Ok(Cut { bytes, rest }) => {
+                match bytes {
+                    0 => log::info!("{name} was left unfinished: repaired"),
+                    bytes => log::info!("{name} was left unfinished: repaired, {bytes} bytes cut off"),
+                }
+                match rest {
+                    Some(rest) => cut.push((marker, name, rest)),
+                    None => marker.remove(),
+                }
             }
+            Err(error) => {
+                log::warn!("{name} was left unfinished and cannot be repaired: {}", plain(&error));
+                marker.remove();
+            }
+        }
+    }
+    for (marker, name, rest) in cut {
+        let finish = |file: &File| match &rest {
+            Unfinished::Flv(tail) => describe(file, tail, &wish),
+            Unfinished::Mp4 => finish_mp4(file, &wish),
+        };
+        let result = match wish() {
+            Wish::GoOn => open(&root.join(&name)).and_then(|file| finish(&file)),
+            Wish::Hurry | Wish::Stop => Ok(false),
+        };
+        match result {
+            // It is as it was.
+            _ if wish() == Wish::Stop => return,
+            Ok(true) => log::info!("{name} has its index now"),
+            Ok(false) => log::info!("{name} stays without an index"),
+            Err(error) => log::warn!("{name} stays without an index: {}", plain(&error)),
         }
         marker.remove();
     }
 }
 
-/// Cuts the torn end of a file off; returns how many bytes.
-fn one(path: &Path) -> io::Result<u64> {
-    let reading = OpenOptions::new().read(true).write(true).open(path)?;
-    let size = reading.size().map_err(io::Error::other)?;
+fn plain(error: &io::Error) -> String {
+    crate::server::plain(error)
+}
+
+/// What became of a file.
+struct Cut {
+    /// So many went.
+    bytes: u64,
+    /// What is to be done yet; `None` if nothing is left of it.
+    rest: Option<Unfinished>,
+}
+
+/// A file that can be played.
+enum Unfinished {
+    Flv(Tail),
+    Mp4,
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).open(path)
+}
+
+/// Cuts the torn end of a file off.
+fn cut_torn_end(path: &Path) -> io::Result<Cut> {
+    let file = open(path)?;
+    let size = file.size().map_err(io::Error::other)?;
     let is_flv = path.extension().is_some_and(|extension| extension == "flv");
-    let sound =
-        if is_flv { flv_tail(&reading).map(|tail| tail.len) } else { mp4::repair::sound_len(&reading) };
-    let len = match sound {
-        Ok(len) => len,
+    let sound = match is_flv {
+        true => flv_tail(&file).map(|tail| (tail.len, Some(tail))),
+        false => mp4::repair::sound_len(&file).map(|len| (len, None)),
+    };
+    let (len, tail) = match sound {
+        Ok(sound) => sound,
         // It was killed before its first frame.
-        Err(MediaError::Malformed { .. }) if size < BLOCK as u64 => {
+        Err(MediaError::Malformed { .. }) if size < BLOCK as u64 || !is_flv && has_no_head(&file)? => {
             fs::remove_file(path)?;
-            return Ok(size);
+            return Ok(Cut { bytes: size, rest: None });
         }
         Err(error) => return Err(io::Error::other(error)),
     };
-    reading.set_len(len)?;
-    if is_flv {
-        describe(&reading)?;
-    }
-    reading.sync_all()?;
-    Ok(size - len)
+    file.set_len(len)?;
+    file.sync_all()?;
+    let rest = tail.map_or(Unfinished::Mp4, Unfinished::Flv);
+    Ok(Cut { bytes: size - len, rest: Some(rest) })
 }
 
-/// Tells players how long an FLV file is.
-fn describe(file: &File) -> io::Result<()> {
-    let tail = flv_tail(file).map_err(io::Error::other)?;
-    let Some(body) = flv_metadata(file).map_err(io::Error::other)? else { return Ok(()) };
-    let mut published = Published::of(&body);
-    let summary = Summary {
-        duration: tail.last,
-        size: tail.len,
-        has_audio: tail.flags & 4 != 0,
-        has_video: tail.flags & 1 != 0,
-        keyframes: core::mem::take(&mut published.keyframes),
-    };
-    match published.fit(&summary, body.len()) {
-        Some(body) => file.write_all_at(&body, (HEADER_LEN + TAG_HEADER_LEN) as u64),
-        None => Ok(()),
+/// The first write of an MP4 file did not come to its end: `write_boxes` writes the head last.
+fn has_no_head(file: &File) -> io::Result<bool> {
+    let mut head = [0; 8];
+    let read = ReadAt::read_at(file, 0, &mut head).map_err(io::Error::other)?;
+    Ok(head[..read].iter().all(|byte| *byte == 0))
+}
+
+/// Says at the start of an FLV file how long it is and where its keyframes are; false if somebody is in a hurry.
+fn describe(file: &File, tail: &Tail, wish: &impl Fn() -> Wish) -> io::Result<bool> {
+    let mut growing = growing(file, tail).map_err(io::Error::other)?;
+    let mut scan = Scan::new(file, HEADER_LEN as u64).map_err(io::Error::other)?;
+    for _ in 0..MAX_TAGS {
+        if wish() != Wish::GoOn {
+            return Ok(false);
+        }
+        let Some(head) = scan.next().map_err(io::Error::other)? else { break };
+        growing.learn(head.kind, head.role, head.timestamp, head.offset);
     }
+    // Of a file with more tags than that.
+    growing.lasts_to(tail.last);
+    let Corrections { flags: (at, flags), metadata } = growing.corrections(tail.len);
+    file.write_all_at(&flags, at)?;
+    if let Some((at, body)) = &metadata {
+        file.write_all_at(body, *at)?;
+    }
+    file.sync_all()?;
+    Ok(metadata.is_some())
+}
+
+/// Makes an ordinary file of a fragmented one; false if it is one, or somebody is in a hurry.
+fn finish_mp4(file: &File, wish: &impl Fn() -> Wish) -> io::Result<bool> {
+    let index = mp4::writer::index_of_file(file, || wish() != Wish::GoOn).map_err(io::Error::other)?;
+    let Some(index) = index else { return Ok(false) };
+    let len = file.size().map_err(io::Error::other)?;
+    conclude(file, len, &index).map(|()| true)
 }
 
 // ---- FLV
@@ -142,8 +229,14 @@ pub(super) fn flv_tail(file: &impl ReadAt) -> Result<Tail, MediaError> {
     Ok(Tail { len: last.end, last: newest, flags: head[4] })
 }
 
+/// What is known of a file from its start.
+pub(super) fn growing(file: &impl ReadAt, tail: &Tail) -> Result<Growing, MediaError> {
+    let metadata = flv_metadata(file)?;
+    Ok(Growing::of_file(tail.flags, metadata.as_deref(), tail.len))
+}
+
 /// Body of the metadata that the file begins with.
-pub(super) fn flv_metadata(file: &impl ReadAt) -> Result<Option<Vec<u8>>, MediaError> {
+fn flv_metadata(file: &impl ReadAt) -> Result<Option<Vec<u8>>, MediaError> {
     /// More is no metadata that anybody made for a file.
     const MAX: u32 = 4 << 20;
     let mut head = [0; TAG_HEADER_LEN];
@@ -241,9 +334,19 @@ const MAX_TAG: u32 = (1 << 24) + TAG_HEADER_LEN as u32;
 mod tests {
     use super::*;
     use crate::{
-        flv::writer,
+        base::Timestamp,
+        flv::{Tag, writer},
+        media::{MediaReader, flv::FlvReader, mp4::Mp4Reader},
+        mp4::writer::TagWriter,
         server::testing::{audio, inter_frame, keyframe, video, video_header},
     };
+    use alloc::format;
+
+    /// A sequence header of H.264 with one parameter set of each kind.
+    const AVC: &[u8] = &[
+        0x17, 0, 0, 0, 0, 1, 0x64, 0, 30, 0xff, 0xe1, 0, 4, 0x67, 0x64, 0, 30, 1, 0, 4, 0x68, 0xef, 0xbc,
+        0xb0,
+    ];
 
     fn file() -> (Vec<u8>, Vec<usize>) {
         let mut file = writer::header(true, true).to_vec();
@@ -285,6 +388,105 @@ mod tests {
         writer::write_tag(&mut whole, &video(40, inner[13 + 19..].to_vec())).unwrap();
         // The walk back believes four tags in a row: here there are three.
         assert_eq!(flv_tail(&&whole[..whole.len() - 330]).unwrap().len, end as u64);
+    }
+
+    /// Files as a killed program leaves them in a folder of their own, each with its marker.
+    fn killed(test: &str) -> std::path::PathBuf {
+        let root = std::env::temp_dir().join(format!("weir-repair-{test}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&root);
+        fs::create_dir_all(root.join(".weir")).unwrap();
+        let (mut film, mut growing) = (Vec::new(), None);
+        let mut fragmented = TagWriter::new((0, 0));
+        let mut fragments = Vec::new();
+        for number in 0..50 {
+            let frame = if number % 10 == 0 { keyframe(number * 40) } else { inter_frame(number * 40) };
+            let header = (number == 0).then(|| Tag { body: AVC.into(), ..keyframe(0) });
+            for tag in header.into_iter().chain([frame]) {
+                let growing =
+                    growing.get_or_insert_with(|| Growing::new(None, [false, true], &mut film).unwrap());
+                growing.push(&tag, &mut film).unwrap();
+                fragmented.push(u64::from(tag.timestamp.0), &tag, &mut fragments).unwrap();
+            }
+        }
+        fragmented.flush(&mut fragments).unwrap();
+        for (number, name, bytes) in [("0", "a.flv", film), ("1", "a.mp4", fragments)] {
+            fs::write(root.join(name), [bytes, b"torn".to_vec()].concat()).unwrap();
+            fs::write(root.join(".weir").join(number), name).unwrap();
+        }
+        root
+    }
+
+    fn markers(root: &Path) -> usize {
+        fs::read_dir(root.join(".weir")).unwrap().count()
+    }
+
+    /// Seconds and keyframes.
+    fn opened<R: MediaReader>(reader: &R) -> (u32, usize) {
+        (reader.info().duration, reader.info().keyframes.len())
+    }
+
+    #[test]
+    fn a_repaired_file_is_finished_as_at_a_clean_end() {
+        let root = killed("finish");
+        all(&root, || Wish::GoOn);
+        assert_eq!(markers(&root), 0);
+        let film = fs::read(root.join("a.flv")).unwrap();
+        let metadata = flv_metadata(&&*film).unwrap().unwrap();
+        let (values, _) = crate::amf::amf0::decode_all(&metadata, Default::default());
+        let said = values[1].as_object().unwrap();
+        assert_eq!(said.get("duration").and_then(|value| value.as_number()), Some(2.0));
+        assert_eq!(said.get("filesize").and_then(|value| value.as_number()), Some(film.len() as f64));
+        assert!(said.get("keyframes").is_some());
+        assert_eq!(opened(&FlvReader::open(&*film).unwrap()), (2000, 5));
+        let mp4 = fs::read(root.join("a.mp4")).unwrap();
+        assert_eq!((&mp4[4..8], &mp4[36..40]), (&b"ftyp"[..], &b"mdat"[..]));
+        // The last picture waited for its successor.
+        assert_eq!(opened(&Mp4Reader::open(&*mp4).unwrap()), (1960, 5));
+        // Once more: nothing is left to do.
+        fs::write(root.join(".weir/7"), "a.mp4").unwrap();
+        fs::write(root.join(".weir/8"), "a.flv").unwrap();
+        all(&root, || Wish::GoOn);
+        assert_eq!(
+            (fs::read(root.join("a.mp4")).unwrap(), fs::read(root.join("a.flv")).unwrap()),
+            (mp4, film)
+        );
+        fs::remove_dir_all(root).unwrap();
+    }
+
+    #[test]
+    fn an_mp4_file_in_which_nothing_plays_goes_however_long_it_is() {
+        let root = killed("nothing");
+        let whole = fs::read(root.join("a.mp4")).unwrap();
+        let header = whole.windows(4).position(|kind| kind == b"moof").unwrap() - 4;
+        let no_head = [vec![0; 8], vec![7; 2 * BLOCK]].concat();
+        for bytes in [&whole[..header], &whole[..header + 20], &no_head, b""] {
+            fs::write(root.join("a.mp4"), bytes).unwrap();
+            fs::write(root.join(".weir/1"), "a.mp4").unwrap();
+            all(&root, || Wish::GoOn);
+            assert!(!root.join("a.mp4").exists(), "{} bytes", bytes.len());
+        }
+        fs::remove_dir_all(root).unwrap();
+    }
+
+    #[test]
+    fn who_waits_for_a_file_gets_it_cut_and_who_stops_leaves_the_rest_to_the_next_start() {
+        for (then, left) in [(Wish::Hurry, 0), (Wish::Stop, 2)] {
+            // At once, between two files, in the middle of one.
+            for after in [2, 3, 4, 20] {
+                let root = killed(&format!("{then:?}-{after}"));
+                let asked = core::cell::Cell::new(0);
+                all(&root, || {
+                    asked.set(asked.get() + 1);
+                    if asked.get() > after { then } else { Wish::GoOn }
+                });
+                assert_eq!(markers(&root), left, "{then:?} after {after}");
+                let read = |name: &str| fs::read(root.join(name)).unwrap();
+                assert_eq!(opened(&FlvReader::open(&*read("a.flv")).unwrap()), (2000, 5));
+                let end = Mp4Reader::open(&*read("a.mp4")).unwrap().seek(Timestamp(5000)).unwrap();
+                assert_eq!(end, Timestamp(1600));
+                fs::remove_dir_all(root).unwrap();
+            }
+        }
     }
 
     #[test]

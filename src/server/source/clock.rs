@@ -2,7 +2,8 @@
 //!
 //! A pipe carries two kinds of streams. A *device* delivers when something happens: it is never held back, or it would have to
 //! drop pictures. A *file in disguise* (`cat clip.flv >pipe`, ffmpeg without `-re`) delivers as fast as it is read: it is held to its
-//! timestamps. Whoever is [`AHEAD`] ahead of real time sooner than that time has passed is the second; whoever
+//! timestamps. Whoever is [`AHEAD`] ahead of real time sooner than that time has passed is the second (a device may deliver
+//! several frames at once, which is not ahead); whoever
 //! falls that far behind again is the first after all.
 //!
 //! Timestamps that a stream brings along (FLV) stay as they are. Those that are counted from frames (raw video and
@@ -11,6 +12,7 @@
 //! lag of 40 ms and no more. Behind by more than [`MAX_LAG`], as after a pause, they jump.
 
 use crate::base::{MonoTime, Timestamp};
+use core::time::Duration;
 
 /// Whether timestamps mean something or are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +38,8 @@ pub(super) struct LiveClock {
     stamps: Stamps,
     anchor: Option<Anchor>,
     is_file: bool,
+    /// Milliseconds of media that a device delivers at once.
+    burst: f64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +57,12 @@ struct Anchor {
 
 impl LiveClock {
     pub(super) fn new(stamps: Stamps) -> LiveClock {
-        LiveClock { stamps, anchor: None, is_file: false }
+        LiveClock { stamps, anchor: None, is_file: false, burst: 0.0 }
+    }
+
+    /// From here on that much media comes at once, as a fragment of MP4 does: so far ahead is no haste.
+    pub(super) fn set_burst(&mut self, burst: Duration) {
+        self.burst = burst.as_millis() as f64;
     }
 
     /// A tag has come.
@@ -82,9 +91,9 @@ impl LiveClock {
         let elapsed = now.since(anchor.came).as_millis() as f64;
         // Above 0: it is early.
         let ahead = anchor.position + anchor.correction - elapsed;
-        if ahead > AHEAD && elapsed < AHEAD {
+        if ahead > AHEAD + self.burst && elapsed < AHEAD + self.burst {
             self.is_file = true;
-        } else if ahead > RUSH && !self.is_file {
+        } else if ahead > RUSH + self.burst && !self.is_file {
             // It was late for once, and has more than a pipe can have kept: due from here on.
             self.is_file = true;
             anchor.came = MonoTime(anchor.came.0.saturating_sub(ahead as u64));
@@ -202,6 +211,24 @@ mod tests {
         for (now, timestamp) in [(0, 5000), (3000, 5040), (3001, 5020), (9000, 4_000_000_000), (9040, 3)] {
             let placed = clock.place(MonoTime(now), Timestamp(timestamp));
             assert_eq!(placed, Placed { timestamp: Timestamp(timestamp), due: MonoTime(now) });
+        }
+    }
+
+    #[test]
+    fn a_device_that_delivers_fragments_is_no_file_and_a_file_of_fragments_is() {
+        let mut device = LiveClock::new(Stamps::Own);
+        device.set_burst(Duration::from_secs(2));
+        for number in 0..5000_u32 {
+            let came = MonoTime(u64::from(number / 50) * 2000);
+            let placed = device.place(came, Timestamp(number * 40));
+            assert_eq!(placed, Placed { timestamp: Timestamp(number * 40), due: came });
+        }
+        let mut file = LiveClock::new(Stamps::Own);
+        file.set_burst(Duration::from_secs(2));
+        let mut now = 0;
+        for number in 0..1000_u32 {
+            now = now.max(file.place(MonoTime(now), Timestamp(number * 40)).due.0);
+            assert!(now + 2600 >= u64::from(number) * 40, "frame {number} at {now}");
         }
     }
 

@@ -4,16 +4,20 @@
 
 use super::{
     clock::Stamps,
-    format::{Detected, Format, PROBE_LEN},
+    format::{Detected, InputFormat, PROBE_LEN},
     raw::RawTags,
 };
-use crate::flv::{Item, Reader, ReaderLimits, Tag};
+use crate::{
+    flv::{Item, Reader, ReaderLimits, Tag},
+    media::Mp4Stream,
+};
 use alloc::{
     boxed::Box,
     format,
     string::{String, ToString},
     vec::Vec,
 };
+use core::time::Duration;
 
 /// See the module.
 pub(super) struct Demux {
@@ -25,6 +29,7 @@ enum State {
     /// What came so far.
     Unknown(Vec<u8>),
     Flv(Flv),
+    Mp4(Mp4Stream),
     Raw(Box<RawTags>),
 }
 
@@ -36,7 +41,7 @@ struct Flv {
 }
 
 impl Demux {
-    pub(super) fn new(format: Option<Format>, fps: Option<f64>) -> Demux {
+    pub(super) fn new(format: Option<InputFormat>, fps: Option<f64>) -> Demux {
         let state = format.map_or(State::Unknown(Vec::new()), |format| State::of(format, fps));
         Demux { fps, state }
     }
@@ -45,8 +50,16 @@ impl Demux {
     pub(super) fn stamps(&self) -> Option<Stamps> {
         match self.state {
             State::Unknown(_) => None,
-            State::Flv(_) => Some(Stamps::Own),
+            State::Flv(_) | State::Mp4(_) => Some(Stamps::Own),
             State::Raw(_) => Some(Stamps::Counted),
+        }
+    }
+
+    /// How much media comes at once.
+    pub(super) fn burst(&self) -> Duration {
+        match &self.state {
+            State::Mp4(stream) => Duration::from_millis(stream.burst().into()),
+            _ => Duration::ZERO,
         }
     }
 
@@ -58,7 +71,7 @@ impl Demux {
         match &mut self.state {
             State::Unknown(seen) => {
                 seen.extend_from_slice(bytes);
-                match Format::detect(&seen[..seen.len().min(PROBE_LEN)]) {
+                match InputFormat::detect(&seen[..seen.len().min(PROBE_LEN)]) {
                     Detected::NeedsMore => {}
                     Detected::Unknown(why) => return Err(why.to_string()),
                     Detected::Is(format) => {
@@ -73,6 +86,7 @@ impl Demux {
                 flv.at = 0;
                 flv.input.extend_from_slice(bytes);
             }
+            State::Mp4(stream) => stream.push(bytes).map_err(|error| error.to_string())?,
             State::Raw(raw) => raw.push(bytes),
         }
         Ok(())
@@ -86,6 +100,7 @@ impl Demux {
         match &mut self.state {
             State::Unknown(_) => Ok(None),
             State::Flv(flv) => flv.next(),
+            State::Mp4(stream) => stream.next().map_err(|error| error.to_string()),
             State::Raw(raw) => raw.next(),
         }
     }
@@ -96,20 +111,29 @@ impl Demux {
     }
 
     /// No more bytes: what they leave is given by [`Demux::next`].
-    pub(super) fn finish(&mut self) {
-        if let State::Raw(raw) = &mut self.state {
-            raw.finish();
+    ///
+    /// # Errors
+    /// They break off before anything can be read.
+    pub(super) fn finish(&mut self) -> Result<(), String> {
+        match &mut self.state {
+            State::Mp4(stream) => return stream.finish().map_err(|error| error.to_string()),
+            State::Raw(raw) => raw.finish(),
+            State::Unknown(_) | State::Flv(_) => {}
         }
+        Ok(())
     }
 }
 
 impl State {
-    fn of(format: Format, fps: Option<f64>) -> State {
-        if format.is_raw() {
-            return State::Raw(Box::new(RawTags::new(format, fps)));
+    fn of(format: InputFormat, fps: Option<f64>) -> State {
+        match format {
+            InputFormat::Flv => {
+                let reader = Box::new(Reader::new(ReaderLimits::default()));
+                State::Flv(Flv { reader, input: Vec::new(), at: 0 })
+            }
+            InputFormat::Mp4 => State::Mp4(Mp4Stream::new()),
+            InputFormat::Raw(format) => State::Raw(Box::new(RawTags::new(format, fps))),
         }
-        let reader = Box::new(Reader::new(ReaderLimits::default()));
-        State::Flv(Flv { reader, input: Vec::new(), at: 0 })
     }
 }
 

@@ -1,19 +1,16 @@
 //! Commands whose standard output is a stream: camera programs, ffmpeg, shell pipelines.
 //!
 //! A command runs through `sh -c` in a process group of its own, so that a pipeline ends as a whole: by TERM, and by KILL
-//! after [`GRACE`]. It gets no standard input. What it writes to standard error goes to the log line by line at debug
-//! level. Its end, whatever the exit status, is a failure of the source, which starts it again.
+//! after [`GRACE`]. It gets no standard input. What it writes to standard error goes line by line to a [`Listener`].
+//! An exit status other than 0 is a failure.
 //! Bounds: [`MAX_LINE`] bytes of a line of standard error.
 
 use super::{
-    Fed, Feed, LOOK,
-    format::Format,
+    LOOK, Listener, Produced, Producer,
+    format::InputFormat,
     pipe::{Stream, wait},
 };
-use crate::{
-    base::MonoTime,
-    server::{StreamPath, plain},
-};
+use crate::{base::MonoTime, server::plain};
 use alloc::{
     boxed::Box,
     format,
@@ -40,11 +37,11 @@ const MAX_LINE: usize = 1000;
 
 /// Starts the command.
 pub(super) fn open(
-    path: &StreamPath,
     command: &str,
-    format: Option<Format>,
+    format: Option<InputFormat>,
     fps: Option<f64>,
-) -> Result<Box<dyn Feed>, String> {
+    listener: Listener,
+) -> Result<Box<dyn Producer>, String> {
     let spawned = Command::new("sh")
         .args(["-c", command])
         .stdin(Stdio::null())
@@ -56,7 +53,7 @@ pub(super) fn open(
     let (Some(stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
         return Err("its output cannot be read".to_string());
     };
-    let errors = Errors { path: path.clone(), end: Some(stderr), line: Vec::new() };
+    let errors = Errors { listener, end: Some(stderr), line: Vec::new() };
     Ok(Box::new(Running {
         stream: Stream::new(stdout, format, fps),
         errors,
@@ -70,10 +67,10 @@ struct Running {
     group: Group,
 }
 
-impl Feed for Running {
-    fn next(&mut self, now: MonoTime) -> Result<Fed, String> {
+impl Producer for Running {
+    fn next(&mut self, now: MonoTime) -> Result<Produced, String> {
         match self.stream.take(now)? {
-            Some(Fed::Over) => return Err(self.why_over()),
+            Some(Produced::Over) => return self.how_over(),
             Some(fed) => return Ok(fed),
             None => {}
         }
@@ -92,13 +89,13 @@ impl Feed for Running {
         if has_output {
             self.stream.read()?;
         }
-        Ok(Fed::Nothing)
+        Ok(Produced::Nothing)
     }
 }
 
 impl Running {
     /// Its output has ended, and it soon does.
-    fn why_over(&mut self) -> String {
+    fn how_over(&mut self) -> Result<Produced, String> {
         while self
             .errors
             .end
@@ -108,8 +105,9 @@ impl Running {
             self.errors.read();
         }
         match self.group.end(Duration::from_millis(100)) {
-            Some(status) => how_it_ended(status),
-            None => "its standard output has ended".to_string(),
+            Some(status) if status.success() => Ok(Produced::Over),
+            Some(status) => Err(how_it_ended(status)),
+            None => Err("its standard output has ended".to_string()),
         }
     }
 }
@@ -124,7 +122,7 @@ fn how_it_ended(status: ExitStatus) -> String {
 
 /// Standard error of a command.
 struct Errors {
-    path: StreamPath,
+    listener: Listener,
     /// `None` once it has ended.
     end: Option<ChildStderr>,
     line: Vec<u8>,
@@ -152,7 +150,7 @@ impl Errors {
         }
         if !self.line.is_empty() {
             let text = String::from_utf8_lossy(&self.line);
-            log::debug!("{}: the command says: {}", self.path, text.escape_debug());
+            (self.listener)(&text.escape_debug().to_string());
             self.line.clear();
         }
     }

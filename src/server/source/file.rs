@@ -2,7 +2,11 @@
 //!
 //! A damaged place is passed over; a file with more than [`MAX_DAMAGE`] of them in a row is given up.
 
-use super::{Fed, Feed, format::Format, raw};
+use super::{
+    Produced, Producer,
+    format::{InputFormat, RawFormat},
+    raw::RawFile,
+};
 use crate::{
     base::MonoTime,
     media::{FlvReader, MediaError, MediaReader, pace::Schedule},
@@ -24,12 +28,12 @@ const MAX_LAG: Duration = Duration::from_secs(5);
 pub(super) fn open(
     now: MonoTime,
     name: &Path,
-    format: Option<Format>,
+    format: Option<InputFormat>,
     fps: Option<f64>,
     is_looped: bool,
-) -> Result<Box<dyn Feed>, String> {
+) -> Result<Box<dyn Producer>, String> {
     let reader = open_media(name, format, fps).map_err(|error| error.to_string())?;
-    Ok(Box::new(FileFeed::new(now, reader, if is_looped { None } else { Some(1) })))
+    Ok(Box::new(FileProducer::new(now, reader, if is_looped { None } else { Some(1) })))
 }
 
 /// Opens a file of media, with a container or without one. `format` is told by name and content if it is not said, and `fps` by
@@ -39,35 +43,40 @@ pub(super) fn open(
 /// It cannot be read or played.
 pub fn open_media(
     name: &Path,
-    format: Option<Format>,
+    format: Option<InputFormat>,
     fps: Option<f64>,
 ) -> Result<Box<dyn MediaReader + Send>, MediaError> {
-    match format.or(Format::of_name(name)).filter(|it| it.is_raw()) {
-        Some(format) => Ok(Box::new(raw::RawFile::open(name, format, fps)?)),
+    let raw = match format {
+        Some(InputFormat::Raw(raw)) => Some(raw),
+        Some(_) => None,
+        None => RawFormat::of_name(name),
+    };
+    match raw {
+        Some(raw) => Ok(Box::new(RawFile::open(name, raw, fps)?)),
         None => media::open(name),
     }
 }
 
 /// The built-in clip.
-pub(super) fn demo(now: MonoTime) -> Result<Box<dyn Feed>, String> {
+pub(super) fn demo(now: MonoTime) -> Result<Box<dyn Producer>, String> {
     let reader = FlvReader::open(demo::CLIP).map_err(|error| error.to_string())?;
-    Ok(Box::new(FileFeed::new(now, Box::new(reader), None)))
+    Ok(Box::new(FileProducer::new(now, Box::new(reader), None)))
 }
 
-struct FileFeed {
+struct FileProducer {
     schedule: Schedule<Box<dyn MediaReader + Send>>,
     started: MonoTime,
     damage: u32,
 }
 
-impl FileFeed {
-    fn new(now: MonoTime, reader: Box<dyn MediaReader + Send>, rounds: Option<u64>) -> FileFeed {
-        FileFeed { schedule: Schedule::new(reader, rounds), started: now, damage: 0 }
+impl FileProducer {
+    fn new(now: MonoTime, reader: Box<dyn MediaReader + Send>, rounds: Option<u64>) -> FileProducer {
+        FileProducer { schedule: Schedule::new(reader, rounds), started: now, damage: 0 }
     }
 }
 
-impl Feed for FileFeed {
-    fn next(&mut self, now: MonoTime) -> Result<Fed, String> {
+impl Producer for FileProducer {
+    fn next(&mut self, now: MonoTime) -> Result<Produced, String> {
         match self.schedule.next() {
             Ok(Some(next)) => {
                 self.damage = 0;
@@ -75,16 +84,16 @@ impl Feed for FileFeed {
                 if late > MAX_LAG {
                     self.started = self.started + late;
                 }
-                Ok(Fed::Tag { tag: next.tag, due: self.started + next.due })
+                Ok(Produced::Tag { tag: next.tag, due: self.started + next.due })
             }
-            Ok(None) => Ok(Fed::Over),
+            Ok(None) => Ok(Produced::Over),
             Err(error) => {
                 self.damage += 1;
                 if self.damage > MAX_DAMAGE {
                     return Err(error.to_string());
                 }
                 log::debug!("a file that is a source is damaged: {error}");
-                Ok(Fed::Nothing)
+                Ok(Produced::Nothing)
             }
         }
     }

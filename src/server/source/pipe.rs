@@ -6,10 +6,10 @@
 //! full, and so its writer waiting.
 
 use super::{
-    Fed, Feed, LOOK,
+    LOOK, Produced, Producer,
     clock::{LiveClock, Stamps},
     demux::Demux,
-    format::Format,
+    format::{InputFormat, RawFormat},
 };
 use crate::{
     base::MonoTime,
@@ -46,40 +46,44 @@ pub(super) fn is_pipe(name: &Path) -> bool {
 }
 
 /// A named pipe, which need not have a writer yet.
-pub(super) fn open(name: &Path, format: Option<Format>, fps: Option<f64>) -> Result<Box<dyn Feed>, String> {
-    let format = format.or(Format::of_name(name));
+pub(super) fn open(
+    name: &Path,
+    format: Option<InputFormat>,
+    fps: Option<f64>,
+) -> Result<Box<dyn Producer>, String> {
+    let format = format.or(RawFormat::of_name(name).map(InputFormat::Raw));
     let end = open_end(name).map_err(|error| error.to_string())?;
     Ok(Box::new(NamedPipe { name: name.into(), format, fps, stream: Stream::new(end, format, fps) }))
 }
 
 /// Standard input.
-pub(super) fn stdin(format: Option<Format>, fps: Option<f64>) -> Box<dyn Feed> {
+pub(super) fn stdin(format: Option<InputFormat>, fps: Option<f64>) -> Box<dyn Producer> {
     Box::new(Stdin(Stream::new(io::stdin(), format, fps)))
 }
 
 struct NamedPipe {
     name: PathBuf,
-    format: Option<Format>,
+    format: Option<InputFormat>,
     fps: Option<f64>,
     stream: Stream<File>,
 }
 
-impl Feed for NamedPipe {
-    fn next(&mut self, now: MonoTime) -> Result<Fed, String> {
+impl Producer for NamedPipe {
+    fn next(&mut self, now: MonoTime) -> Result<Produced, String> {
         let fed = self.stream.next(now)?;
-        if !matches!(fed, Fed::Over) {
+        if !matches!(fed, Produced::Over) {
             return Ok(fed);
         }
         let end = open_end(&self.name).map_err(|error| error.to_string())?;
         self.stream = Stream::new(end, self.format, self.fps);
-        Ok(Fed::Ended(Ending::Lost))
+        Ok(Produced::Ended(Ending::Lost))
     }
 }
 
 struct Stdin(Stream<io::Stdin>);
 
-impl Feed for Stdin {
-    fn next(&mut self, now: MonoTime) -> Result<Fed, String> {
+impl Producer for Stdin {
+    fn next(&mut self, now: MonoTime) -> Result<Produced, String> {
         self.0.next(now)
     }
 }
@@ -100,37 +104,38 @@ pub(super) struct Stream<R> {
 }
 
 impl<R: Read + AsFd> Stream<R> {
-    pub(super) fn new(end: R, format: Option<Format>, fps: Option<f64>) -> Stream<R> {
+    pub(super) fn new(end: R, format: Option<InputFormat>, fps: Option<f64>) -> Stream<R> {
         let buffer = vec![0; READ_LEN].into_boxed_slice();
         Stream { end, demux: Demux::new(format, fps), clock: None, buffer, is_over: false }
     }
 
-    /// The next tag, [`Fed::Nothing`] for now, or [`Fed::Over`] once every writer has left.
-    pub(super) fn next(&mut self, now: MonoTime) -> Result<Fed, String> {
+    /// The next tag, [`Produced::Nothing`] for now, or [`Produced::Over`] once every writer has left.
+    pub(super) fn next(&mut self, now: MonoTime) -> Result<Produced, String> {
         if let Some(fed) = self.take(now)? {
             return Ok(fed);
         }
         if !is_readable(&self.end, LOOK).map_err(|error| error.to_string())? {
-            return Ok(Fed::Nothing);
+            return Ok(Produced::Nothing);
         }
         self.read()?;
-        Ok(Fed::Nothing)
+        Ok(Produced::Nothing)
     }
 
     /// What is there without reading.
-    pub(super) fn take(&mut self, now: MonoTime) -> Result<Option<Fed>, String> {
+    pub(super) fn take(&mut self, now: MonoTime) -> Result<Option<Produced>, String> {
         match self.demux.next()? {
             Some(tag) => {
                 let stamps = self.demux.stamps().unwrap_or(Stamps::Own);
-                let placed =
-                    self.clock.get_or_insert_with(|| LiveClock::new(stamps)).place(now, tag.timestamp);
+                let clock = self.clock.get_or_insert_with(|| LiveClock::new(stamps));
+                clock.set_burst(self.demux.burst());
+                let placed = clock.place(now, tag.timestamp);
                 let tag = Tag { timestamp: placed.timestamp, ..tag };
                 let tag = if tag.kind == TagKind::Data { metadata::live(&tag) } else { tag };
-                Ok(Some(Fed::Tag { tag, due: placed.due }))
+                Ok(Some(Produced::Tag { tag, due: placed.due }))
             }
             None => match self.demux.take_damage() {
-                0 => Ok(self.is_over.then_some(Fed::Over)),
-                places => Ok(Some(Fed::Damaged(places))),
+                0 => Ok(self.is_over.then_some(Produced::Over)),
+                places => Ok(Some(Produced::Damaged(places))),
             },
         }
     }
@@ -140,8 +145,7 @@ impl<R: Read + AsFd> Stream<R> {
         match self.end.read(&mut self.buffer) {
             Ok(0) => {
                 self.is_over = true;
-                self.demux.finish();
-                Ok(())
+                self.demux.finish()
             }
             Ok(count) => self.demux.push(&self.buffer[..count]),
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {

@@ -3,14 +3,12 @@
 //! Tags pass through as they come, times included. When the far side says that the stream is over, so do we, and stay: if
 //! it comes back, so does ours. Whatever breaks the connection is a failure, which is tried again.
 
-use super::{Fed, Feed, LOOK};
+use super::{LOOK, Produced, Producer};
 use crate::{
     base::MonoTime,
     server::{
-        Shared,
         client::{ClientError, ClientOptions, Next, Player, RtmpUrl},
-        registry::{Ending, HubHandle},
-        relay::identity,
+        registry::Ending,
     },
 };
 use alloc::{
@@ -19,12 +17,9 @@ use alloc::{
 };
 use std::time::Instant;
 
-/// Connects on behalf of whoever plays `hub`.
-pub(super) fn open(url: &RtmpUrl, shared: &Shared, hub: &HubHandle) -> Result<Box<dyn Feed>, String> {
-    let flash_ver = identity::of_player(hub.via().into_iter().chain([shared.id.stream(hub.path())]));
-    let interrupt = shared.jobs.interrupt();
-    let options = ClientOptions { flash_ver, interrupt, ..ClientOptions::default() };
-    let player = Player::open(url, &options).map_err(|error| shown(url, &error))?;
+/// Connects.
+pub(super) fn open(url: &RtmpUrl, options: &ClientOptions) -> Result<Box<dyn Producer>, String> {
+    let player = Player::open(url, options).map_err(|error| shown(url, &error))?;
     Ok(Box::new(Pull { url: url.clone(), player }))
 }
 
@@ -33,14 +28,14 @@ struct Pull {
     player: Player,
 }
 
-impl Feed for Pull {
-    fn next(&mut self, now: MonoTime) -> Result<Fed, String> {
+impl Producer for Pull {
+    fn next(&mut self, now: MonoTime) -> Result<Produced, String> {
         match self.player.next(Instant::now() + LOOK) {
-            Ok(Next::Tag(tag)) => Ok(Fed::Tag { tag, due: now }),
+            Ok(Next::Tag(tag)) => Ok(Produced::Tag { tag, due: now }),
             // A file of the far side does not begin anew on this connection.
-            Ok(Next::Ended) if self.player.is_recorded() => Ok(Fed::Over),
-            Ok(Next::Ended) => Ok(Fed::Ended(Ending::Proper)),
-            Ok(Next::TimedOut) => Ok(Fed::Nothing),
+            Ok(Next::Ended) if self.player.is_recorded() => Ok(Produced::Over),
+            Ok(Next::Ended) => Ok(Produced::Ended(Ending::Proper)),
+            Ok(Next::TimedOut) => Ok(Produced::Nothing),
             Err(error) => Err(shown(&self.url, &error)),
         }
     }

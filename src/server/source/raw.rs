@@ -5,7 +5,7 @@
 //! There is no index: the only place to go is the start.
 //! Bounds: those of [`RawReader`], and one read.
 
-use super::format::Format;
+use super::format::RawFormat;
 use crate::{
     base::Timestamp,
     codec::{self, raw::RawReader},
@@ -38,11 +38,11 @@ pub(super) struct RawTags {
 }
 
 impl RawTags {
-    pub(super) fn new(format: Format, fps: Option<f64>) -> RawTags {
+    pub(super) fn new(format: RawFormat, fps: Option<f64>) -> RawTags {
         let reader = match format {
-            Format::H265 => RawReader::h265(fps),
-            Format::Aac => RawReader::adts(),
-            Format::H264 | Format::Flv => RawReader::h264(fps),
+            RawFormat::H264 => RawReader::h264(fps),
+            RawFormat::H265 => RawReader::h265(fps),
+            RawFormat::Aac => RawReader::adts(),
         };
         RawTags { reader, frame_rate: fps.unwrap_or(0.0), ahead: None, is_told: false, taken_damage: 0 }
     }
@@ -99,7 +99,7 @@ fn info(codec: Codec, header: &Tag, frame_rate: f64) -> MediaInfo {
 /// A raw file.
 pub(super) struct RawFile {
     file: File,
-    format: Format,
+    format: RawFormat,
     fps: Option<f64>,
     tags: RawTags,
     info: MediaInfo,
@@ -111,7 +111,7 @@ pub(super) struct RawFile {
 
 impl RawFile {
     /// Opens a file of a raw `format`.
-    pub(super) fn open(name: &Path, format: Format, fps: Option<f64>) -> Result<RawFile, MediaError> {
+    pub(super) fn open(name: &Path, format: RawFormat, fps: Option<f64>) -> Result<RawFile, MediaError> {
         let file = File::open(name).map_err(failed)?;
         let info = MediaInfo { size: file.metadata().map_err(failed)?.len(), ..MediaInfo::default() };
         let buffer = vec![0; super::pipe::READ_LEN].into_boxed_slice();
@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn metadata_comes_before_the_sequence_header() {
-        let mut tags = RawTags::new(Format::Aac, None);
+        let mut tags = RawTags::new(RawFormat::Aac, None);
         tags.push(&ADTS);
         tags.finish();
         let all: Vec<Tag> = core::iter::from_fn(|| tags.next().unwrap()).collect();
@@ -192,7 +192,7 @@ mod tests {
     fn a_raw_file_begins_again_without_its_metadata() {
         let name = std::env::temp_dir().join(std::format!("weir-raw-{}.aac", std::process::id()));
         std::fs::write(&name, ADTS).unwrap();
-        let mut file = RawFile::open(&name, Format::Aac, None).unwrap();
+        let mut file = RawFile::open(&name, RawFormat::Aac, None).unwrap();
         let count = |file: &mut RawFile| {
             core::iter::from_fn(|| file.next().unwrap()).filter(|tag| tag.kind == TagKind::Audio).count()
         };

@@ -1,17 +1,19 @@
-//! The job of a source: opens its feed when it is wanted, publishes what comes, and tries again when it fails.
+//! The job of a source: opens its producer when it is wanted, publishes what comes, and tries again when it fails.
 //!
 //! It never takes a stream from anybody, and gives it to anybody who may publish: a real publisher is worth more than a
 //! source that was set up for when there is none. Afterwards it goes on.
 //! One log line whenever that changes what players see; the same failure again is told at debug level.
 
-use super::{Backoff, Fed, Feed, Input, SourceConfig, Start, exec, file, pipe, pull};
+use super::{Backoff, Input, Produced, Producer, SourceConfig, Start};
 use crate::{
     base::MonoTime,
     flv::Tag,
     server::{
         Shared,
+        client::ClientOptions,
         port::Mailbox,
         registry::{Ending, HubHandle, Publishing},
+        relay::identity,
         stats::{Failures, Throttle},
     },
 };
@@ -74,14 +76,14 @@ struct Job {
     changes: Receiver<()>,
     backoff: Backoff,
     failures: Failures,
-    /// Since when this feed's tags go out.
+    /// Since when its tags go out.
     started: Option<MonoTime>,
     damage: Throttle,
     /// On demand: since when nobody plays.
     idle_since: Option<MonoTime>,
 }
 
-/// Why a feed is closed.
+/// Why a producer is closed.
 enum Left {
     /// The server stops.
     Stopped,
@@ -107,7 +109,7 @@ impl Job {
         }
     }
 
-    /// Runs the feed whenever it is wanted.
+    /// Runs the producer whenever it is wanted.
     fn serve(&mut self) -> Left {
         loop {
             if let Some(left) = self.wait_until_wanted() {
@@ -116,8 +118,8 @@ impl Job {
             self.started = None;
             self.damage = Throttle::default();
             self.idle_since = None;
-            let left = match open(&self.input, &self.shared, &self.hub) {
-                Ok(mut feed) => self.feed(&mut *feed),
+            let left = match self.open() {
+                Ok(mut producer) => self.publish_all(&mut *producer),
                 Err(why) => Left::Failed(why),
             };
             let (path, input) = (self.hub.path(), &self.input);
@@ -144,7 +146,17 @@ impl Job {
         }
     }
 
-    /// Waits until the feed has a reason to run; `Some` if the job is to end.
+    fn open(&self) -> Result<Box<dyn Producer>, String> {
+        let path = self.hub.path();
+        let via = self.hub.via().into_iter().chain([self.shared.id.stream(path)]);
+        let (flash_ver, interrupt) = (identity::of_player(via), self.shared.jobs.interrupt());
+        let client = ClientOptions { flash_ver, interrupt, ..ClientOptions::default() };
+        let path = path.clone();
+        let listener = Box::new(move |line: &str| log::debug!("{path}: the command says: {line}"));
+        self.input.open(self.shared.now(), &client, listener)
+    }
+
+    /// Waits until the producer has a reason to run; `Some` if the job is to end.
     fn wait_until_wanted(&self) -> Option<Left> {
         match self.lifetime {
             Lifetime::Wanted(_) if !self.hub.has_players() || self.hub.is_published() => Some(Left::Unwanted),
@@ -190,12 +202,12 @@ impl Job {
         }
     }
 
-    /// Publishes what the feed gives.
-    fn feed(&mut self, feed: &mut dyn Feed) -> Left {
+    /// Publishes what the producer gives.
+    fn publish_all(&mut self, producer: &mut dyn Producer) -> Left {
         let mut publication = Publication::default();
         self.note_players();
         let left = loop {
-            match self.step(feed, &mut publication) {
+            match self.step(producer, &mut publication) {
                 Ok(()) => {}
                 Err(left) => break left,
             }
@@ -205,25 +217,29 @@ impl Job {
         left
     }
 
-    fn step(&mut self, feed: &mut dyn Feed, publication: &mut Publication) -> Result<(), Left> {
+    fn step(&mut self, producer: &mut dyn Producer, publication: &mut Publication) -> Result<(), Left> {
         self.look(publication)?;
-        match feed.next(self.shared.now()).map_err(Left::Failed)? {
-            Fed::Tag { tag, due } => {
+        match producer.next(self.shared.now()).map_err(Left::Failed)? {
+            Produced::Tag { tag, due } => {
                 self.wait_until_due(due, publication)?;
                 self.publish(tag, publication)
             }
-            Fed::Nothing => Ok(()),
-            Fed::Damaged(places) => {
+            Produced::Nothing => Ok(()),
+            Produced::Damaged(places) => {
                 if let Some(places) = self.damage.count(self.shared.now(), places) {
                     log::warn!("{}: damaged places of {} passed over: {places}", self.hub.path(), self.input);
                 }
                 Ok(())
             }
-            Fed::Ended(ending) => {
+            Produced::Ended(ending) => {
                 publication.finish(self.shared.now(), ending);
                 Ok(())
             }
-            Fed::Over => Err(Left::Over),
+            // Whoever names a command wants it to run.
+            Produced::Over if matches!(self.input, Input::Command { .. }) => {
+                Err(Left::Failed("the command has ended with exit code 0".into()))
+            }
+            Produced::Over => Err(Left::Over),
         }
     }
 
@@ -247,7 +263,7 @@ impl Job {
         Ok(())
     }
 
-    /// Waits until a tag is due, or the feed is wanted no more.
+    /// Waits until a tag is due, or the producer is wanted no more.
     fn wait_until_due(&mut self, due: MonoTime, publication: &Publication) -> Result<(), Left> {
         loop {
             let now = self.shared.now();
@@ -264,7 +280,7 @@ impl Job {
         }
     }
 
-    /// Whether the feed has a reason to go on.
+    /// Whether the producer has a reason to go on.
     fn look(&mut self, publication: &Publication) -> Result<(), Left> {
         if self.shared.is_stopping() {
             return Err(Left::Stopped);
@@ -310,21 +326,5 @@ impl Publication {
             publishing.finish(now, ending);
         }
         self.mailbox = None;
-    }
-}
-
-fn open(input: &Input, shared: &Arc<Shared>, hub: &HubHandle) -> Result<Box<dyn Feed>, String> {
-    match input {
-        Input::Demo => file::demo(shared.now()),
-        Input::File { name, format, fps, is_looped } => {
-            if pipe::is_pipe(name) {
-                pipe::open(name, *format, *fps)
-            } else {
-                file::open(shared.now(), name, *format, *fps, *is_looped)
-            }
-        }
-        Input::Stdin { format, fps } => Ok(pipe::stdin(*format, *fps)),
-        Input::Command { command, format, fps } => exec::open(hub.path(), command, *format, *fps),
-        Input::Rtmp(url) => pull::open(url, shared, hub),
     }
 }

@@ -12,7 +12,7 @@
 //! a `?` belongs to it. A URL keeps the options that are not ours.
 //! Shows itself without query strings, which carry tokens, and commands by their first word.
 
-use super::format::Format;
+use super::format::InputFormat;
 use crate::server::{
     StreamPath,
     client::{RtmpUrl, UrlError},
@@ -45,7 +45,7 @@ pub enum Input {
         /// Its name.
         name: PathBuf,
         /// What is in it; by its name or content if not said.
-        format: Option<Format>,
+        format: Option<InputFormat>,
         /// Pictures a second of raw video; by the stream itself if not said.
         fps: Option<f64>,
         /// A file begins again at its end.
@@ -54,7 +54,7 @@ pub enum Input {
     /// Standard input.
     Stdin {
         /// What is in it; by its content if not said.
-        format: Option<Format>,
+        format: Option<InputFormat>,
         /// Pictures a second of raw video; by the stream itself if not said.
         fps: Option<f64>,
     },
@@ -63,7 +63,7 @@ pub enum Input {
         /// For `sh -c`.
         command: String,
         /// What it writes; by its content if not said.
-        format: Option<Format>,
+        format: Option<InputFormat>,
         /// Pictures a second of raw video; by the stream itself if not said.
         fps: Option<f64>,
     },
@@ -171,7 +171,7 @@ const ALL_OPTIONS: [&str; 4] = ["loop", "format", "fps", "on-demand"];
 #[derive(Debug, Default)]
 struct Options {
     is_looped: Option<bool>,
-    format: Option<Format>,
+    format: Option<InputFormat>,
     fps: Option<f64>,
     is_on_demand: bool,
 }
@@ -270,7 +270,7 @@ impl fmt::Display for SpecError {
             SpecError::Empty => f.write_str("nothing behind the ="),
             SpecError::Url(error) => write!(f, "{error}"),
             SpecError::UnknownOption(name) => write!(f, "there is no option {name} for it"),
-            SpecError::BadValue("format") => f.write_str("format is not flv, h264, h265 or aac"),
+            SpecError::BadValue("format") => f.write_str("format is not flv, mp4, h264, h265 or aac"),
             SpecError::BadValue("fps") => f.write_str("fps is not a number such as 25 or 30000/1001"),
             SpecError::BadValue(name) => write!(f, "{name} is not 0 or 1"),
         }
@@ -282,12 +282,13 @@ impl core::error::Error for SpecError {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::source::RawFormat;
 
     fn parsed(text: &str) -> SourceConfig {
         SourceConfig::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
     }
 
-    fn file(name: &str, format: Option<Format>, fps: Option<f64>, is_looped: bool) -> Input {
+    fn file(name: &str, format: Option<InputFormat>, fps: Option<f64>, is_looped: bool) -> Input {
         Input::File { name: name.into(), format, fps, is_looped }
     }
 
@@ -297,9 +298,12 @@ mod tests {
         assert_eq!(parsed("/live/a/=a.flv?loop=0").input, file("a.flv", None, None, false));
         assert_eq!(parsed("live/a=/srv/a.flv").path.as_str(), "live/a");
         let raw = parsed("live/a=/run/cam?fps=30000/1001&format=h265&on-demand=1");
-        assert_eq!(raw.input, file("/run/cam", Some(Format::H265), Some(30_000.0 / 1001.0), true));
+        assert_eq!(
+            raw.input,
+            file("/run/cam", Some(InputFormat::Raw(RawFormat::H265)), Some(30_000.0 / 1001.0), true)
+        );
         assert_eq!(raw.start, Start::OnDemand);
-        let stdin = Input::Stdin { format: Some(Format::H264), fps: None };
+        let stdin = Input::Stdin { format: Some(InputFormat::Raw(RawFormat::H264)), fps: None };
         assert_eq!(parsed("live/a=-?format=h264").input, stdin);
         // A name with a question mark that introduces no option.
         assert_eq!(parsed("live/a=what?.flv").input, file("what?.flv", None, None, true));
@@ -313,14 +317,17 @@ mod tests {
             other => panic!("{other:?}"),
         };
         assert_eq!(command("a=exec:cam -o -"), ("cam -o -".into(), None));
-        assert_eq!(command("a=exec:cam -o - ?format=aac"), ("cam -o -".into(), Some(Format::Aac)));
+        assert_eq!(
+            command("a=exec:cam -o - ?format=aac"),
+            ("cam -o -".into(), Some(InputFormat::Raw(RawFormat::Aac)))
+        );
         assert_eq!(
             command("a=exec:get http://h/x?user=1&format=flv"),
             ("get http://h/x?user=1&format=flv".into(), None)
         );
         assert_eq!(
             command("a=exec:get http://h/x?u=1 ?format=flv"),
-            ("get http://h/x?u=1".into(), Some(Format::Flv))
+            ("get http://h/x?u=1".into(), Some(InputFormat::Flv))
         );
         assert_eq!(parsed("a=exec:cam?on-demand=1").start, Start::OnDemand);
     }

@@ -11,21 +11,23 @@
 //! unanswered ([`Ask`]), and the session reads nothing that follows until then. The thread blocks in reading files and sleeps in
 //! `poll` like the others. A connection plays either live streams or files, as many of one kind as it likes.
 //!
-//! Bounds: [`MAX_THREADS`]; those of `player`.
+//! Bounds: [`MAX_FILE_PLAYERS`]; those of `player` and `indices`.
 
+mod indices;
 mod library;
 mod player;
 mod thread;
 
 pub use library::MEDIA_APP;
 
+use indices::Indices;
 use library::Library;
 
 use super::{
     Shared,
-    connection::Owned,
+    connection::Connection,
     path::StreamPath,
-    player::Action,
+    plain,
     pool::Pool,
     port::{Control, Port},
 };
@@ -47,8 +49,8 @@ use std::{
 };
 use thread::FileThread;
 
-/// Connections that play files at once: each has a thread.
-const MAX_THREADS: usize = 1024;
+/// Connections that play files at once, unless the limit of open files allows fewer: each has a thread.
+pub const MAX_FILE_PLAYERS: usize = 1024;
 
 /// A decision that may need a file.
 #[derive(Debug)]
@@ -92,6 +94,9 @@ pub(super) struct Entry {
 pub(super) struct Vod {
     /// `--media`
     library: Option<Library>,
+    indices: Indices,
+    /// Threads at once.
+    max_players: usize,
     pool: Arc<Pool>,
     /// Of the reactor, to which connections go back.
     home: Arc<Port>,
@@ -107,9 +112,14 @@ struct State {
 
 impl Vod {
     /// For the files below `root`, if any.
-    pub(super) fn new(root: Option<&Path>, pool: Arc<Pool>, home: Arc<Port>) -> io::Result<Vod> {
+    pub(super) fn new(
+        root: Option<&Path>,
+        max_players: usize,
+        pool: Arc<Pool>,
+        home: Arc<Port>,
+    ) -> io::Result<Vod> {
         let library = root.map(Library::new).transpose()?;
-        Ok(Vod { library, pool, home, state: Mutex::default() })
+        Ok(Vod { library, indices: Indices::default(), max_players, pool, home, state: Mutex::default() })
     }
 
     /// Whether a stream of that name may be a file.
@@ -134,45 +144,49 @@ impl Vod {
     }
 }
 
-/// Gives a connection that waits for an answer about a file to a thread of its own. First of `actions` is what it waits for;
-/// behind it may be what it plays live and goes on with if the answer is no. Without a thread the answer is no, and the
-/// connection is given back.
-pub(super) fn adopt(
-    shared: &Arc<Shared>,
-    connection: Owned,
-    actions: Vec<Action>,
-) -> Result<(), (io::Error, Owned)> {
-    let requests: Vec<RequestId> = actions.iter().filter_map(Action::asked).collect();
-    give_away(shared, connection, actions).map_err(|(error, mut connection)| {
-        for request in requests {
-            connection.reject(request, RejectReason::Failed("The server plays too many files.".to_string()));
-        }
-        (error, connection)
-    })
-}
-
-fn give_away(
-    shared: &Arc<Shared>,
-    connection: Owned,
-    actions: Vec<Action>,
-) -> Result<(), (io::Error, Owned)> {
-    let Some(vod) = &shared.vod else { return Err((io::ErrorKind::Unsupported.into(), connection)) };
+/// A thread of its own for a connection that waits for an answer about a file. The caller gives it away at once, with what it
+/// waits for as the first of its actions; behind that may be what it plays live and goes on with if the answer is no.
+///
+/// # Errors
+/// At the limit, or when the system has no room; then [`refuse`].
+pub(super) fn hire(shared: &Arc<Shared>) -> io::Result<Arc<Port>> {
+    let Some(vod) = &shared.vod else { return Err(io::ErrorKind::Unsupported.into()) };
     let mut state = vod.lock();
-    if state.is_stopped || state.threads.len() >= MAX_THREADS {
-        return Err((io::Error::other("too many connections play files"), connection));
+    if state.is_stopped {
+        return Err(io::ErrorKind::Interrupted.into());
+    }
+    if state.threads.len() >= vod.max_players {
+        return Err(io::Error::other(format!("{} play files already", vod.max_players)));
     }
     let number = state.started;
-    let started = FileThread::new(number, shared.clone()).and_then(|(thread, port)| {
-        shared.jobs.spawn(format!("weir-file-{number}"), move || thread.run()).map(|()| port)
-    });
-    match started {
-        Ok(port) => {
-            state.started += 1;
-            state.threads.push((number, port.clone()));
-            connection.mailbox.hand_over(port.clone());
-            port.send(Control::Adopt(connection, actions));
-            Ok(())
-        }
-        Err(error) => Err((error, connection)),
+    let (thread, port) = FileThread::new(number, shared.clone())?;
+    shared.jobs.spawn(format!("weir-file-{number}"), move || thread.run())?;
+    state.started += 1;
+    state.threads.push((number, port.clone()));
+    Ok(port)
+}
+
+/// Answers what a connection asks for that gets no thread. It goes on with whatever it does.
+pub(super) fn refuse(connection: &mut Connection, request: RequestId, ask: &Ask, why: &io::Error) {
+    log::warn!("{} {} cannot play a file: {}", connection.id(), connection.peer, plain(why));
+    match ask {
+        // An error would end ffmpeg, which asks before every play and can do without.
+        Ask::Length { .. } => connection.accept(request),
+        _ => connection.reject(request, RejectReason::Failed(told(why).to_string())),
     }
+}
+
+/// What a client is told of an error of the system.
+fn told(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => "The server may not read it.",
+        _ if has_no_room(error) => "The server has too many files open.",
+        _ => "The server plays too many files.",
+    }
+}
+
+/// The limit of open files is reached, the process's or the system's.
+fn has_no_room(error: &io::Error) -> bool {
+    // EMFILE and ENFILE have no kinds of their own.
+    matches!(error.raw_os_error(), Some(23 | 24))
 }

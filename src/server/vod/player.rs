@@ -41,8 +41,6 @@ const MAX_BURST: Duration = Duration::from_millis(500);
 const DRY: Duration = Duration::from_secs(5);
 /// Places of damage in a row that are passed over.
 const MAX_DAMAGE: u32 = 64;
-/// Milliseconds by which keyframes are shown after they are decoded, at most.
-const COMPOSITION_TIMES: [u32; 4] = [50, 100, 250, 500];
 /// Milliseconds around what the client has in which an unpause goes on without a seek.
 const SLACK: u32 = 1000;
 
@@ -52,6 +50,8 @@ pub(super) struct Growing {
     /// Which stream's.
     pub(super) path: StreamPath,
     pub(super) file: PathBuf,
+    /// Since when nothing has been recorded although the stream goes on.
+    pub(super) missed: Option<MonoTime>,
 }
 
 /// See the module.
@@ -81,6 +81,8 @@ pub(super) struct FilePlayer {
     /// Of the newest frame that was sent.
     position: u32,
     limit: Limit,
+    /// What comes next lies behind it.
+    is_at_limit: bool,
     /// Where the client asked to begin.
     start: u32,
     sent: u64,
@@ -180,6 +182,7 @@ impl FilePlayer {
             next: None,
             position: 0,
             limit: Limit::None,
+            is_at_limit: false,
             start: 0,
             sent: 0,
             is_dry: false,
@@ -200,6 +203,7 @@ impl FilePlayer {
             Some(0) => Limit::OneFrame,
             Some(duration) => Limit::At(start.saturating_add(duration)),
         };
+        self.is_at_limit = false;
         self.flow = Flow::On;
         self.clock = Clock::at(now, start);
         self.ahead.clear();
@@ -247,6 +251,11 @@ impl FilePlayer {
         Some(self.reader.info().duration).filter(|duration| *duration > 0 && self.growing.is_none())
     }
 
+    /// It has ended because no more was asked for.
+    pub(super) fn is_at_limit(&self) -> bool {
+        self.is_at_limit
+    }
+
     /// More of a recording is expected.
     pub(super) fn expect_more(&mut self) {
         if self.flow == Flow::Ended {
@@ -256,7 +265,11 @@ impl FilePlayer {
 
     /// The same stream from the start of another file on, as the next entry.
     pub(super) fn continuation(&self) -> Entry {
-        Entry { start: PlayStart::At(0), duration: None, wanted: self.wanted(), ..self.entry.clone() }
+        let duration = match self.limit {
+            Limit::At(end) => Some(end.saturating_sub(self.position).max(1)),
+            _ => None,
+        };
+        Entry { start: PlayStart::At(0), duration, wanted: self.wanted(), ..self.entry.clone() }
     }
 
     /// What was sent of this entry.
@@ -277,6 +290,7 @@ impl FilePlayer {
     /// Goes there, and on from there unless it is paused.
     pub(super) fn seek(&mut self, now: MonoTime, position: u32) {
         self.target = Some(position);
+        self.is_at_limit = false;
         (self.base, self.is_beginning) = (0, false);
         self.clock = Clock::at(now, position);
         self.position = position;
@@ -289,15 +303,16 @@ impl FilePlayer {
         }
     }
 
-    pub(super) fn pause(&mut self, now: MonoTime, paused: bool, position: u32) {
+    /// Pauses, or goes on where the client is. True if that is elsewhere: what waits for it is of no use then.
+    pub(super) fn pause(&mut self, now: MonoTime, paused: bool, position: u32) -> bool {
         if paused {
             if self.flow == Flow::On {
                 self.flow = Flow::Paused;
             }
-            return;
+            return false;
         }
         if self.flow != Flow::Paused {
-            return;
+            return false;
         }
         self.flow = Flow::On;
         let position = if position == 0 { 0 } else { position.saturating_add(self.base) };
@@ -309,9 +324,10 @@ impl FilePlayer {
             let is_elsewhere = position == 0 || self.target.is_some();
             let at = if is_elsewhere { self.position } else { position.min(self.position) };
             self.clock = Clock::at(now, at);
-        } else {
-            self.seek(now, position.min(self.duration().unwrap_or(u32::MAX)));
+            return false;
         }
+        self.seek(now, position.min(self.duration().unwrap_or(u32::MAX)));
+        true
     }
 
     pub(super) fn receive_audio(&mut self, wanted: bool) {
@@ -379,29 +395,12 @@ impl FilePlayer {
         self.damages = 0;
         self.is_dry = false;
         let is_beginning = core::mem::replace(&mut self.is_beginning, false);
-        match self.find(target, is_beginning) {
+        match self.reader.seek(Timestamp(target)) {
             Ok(place) if is_beginning => self.base = place.0,
             Ok(_) => {}
             Err(error) => log::warn!("{}: {error}", self.entry.path),
         }
         self.ahead.extend(self.reader.headers());
-    }
-
-    /// Goes to a place. librtmp resumes at the decode time of a keyframe, which may be shown later: where a play begins, that
-    /// keyframe is meant.
-    fn find(&mut self, target: u32, is_beginning: bool) -> Result<Timestamp, MediaError> {
-        let place = self.reader.seek(Timestamp(target))?;
-        let keyframes = &self.reader.info().keyframes;
-        let is_decoded = keyframes.binary_search_by_key(&target, |keyframe| keyframe.timestamp.0).is_ok();
-        if is_beginning && is_decoded && place.0 < target {
-            for later in COMPOSITION_TIMES {
-                if self.reader.seek(Timestamp(target.saturating_add(later)))?.0 == target {
-                    return Ok(Timestamp(target));
-                }
-            }
-            return self.reader.seek(Timestamp(target));
-        }
-        Ok(place)
     }
 
     /// The next tag that the client gets.
@@ -413,10 +412,13 @@ impl FilePlayer {
             };
             let role = tag.classify().role;
             let is_frame = role.is_frame();
-            match self.limit {
-                Limit::Reached => return None,
-                Limit::At(end) if is_frame && tag.timestamp.0 >= end => return None,
-                _ => {}
+            self.is_at_limit = match self.limit {
+                Limit::Reached => true,
+                Limit::At(end) => is_frame && tag.timestamp.0 >= end,
+                Limit::None | Limit::OneFrame => false,
+            };
+            if self.is_at_limit {
+                return None;
             }
             // Sound before the picture that a play begins with.
             if is_frame && tag.timestamp.0 < self.base {

@@ -9,7 +9,7 @@ use super::{
     super::{
         STOP_GRACE, Shared,
         connection::{Connection, Context, Owned},
-        owner::Owner,
+        owner::{Hold, Owner},
         player::Action,
         port::{Control, Port},
         sockets::{Ready, Sockets},
@@ -38,11 +38,9 @@ const ROUNDS: usize = 16;
 /// One thread. Ends when its connection is over or goes elsewhere, or [`STOP_GRACE`] after [`Control::Stop`].
 pub(super) struct FileThread {
     number: usize,
-    shared: Arc<Shared>,
+    hold: Hold,
     port: Arc<Port>,
     control: Receiver<Control>,
-    sockets: Sockets,
-    actions: Vec<Action>,
     players: Vec<FilePlayer>,
     /// What the connection played live before; it goes on with that if it gets no file.
     before: Vec<Action>,
@@ -61,11 +59,9 @@ impl FileThread {
         let port = Arc::new(Port::new(sender, waker));
         let thread = FileThread {
             number,
-            shared,
+            hold: Hold::new(shared, sockets),
             port: port.clone(),
             control,
-            sockets,
-            actions: Vec::new(),
             players: Vec::new(),
             before: Vec::new(),
             moving: Vec::new(),
@@ -81,13 +77,13 @@ impl FileThread {
         if let Ok(Control::Adopt(connection, actions)) = self.control.recv() {
             self.adopt(connection, actions);
         }
-        while !self.sockets.is_empty() && self.stop_at.is_none_or(|at| at > self.shared.now()) {
+        while !self.hold.sockets.is_empty() && self.stop_at.is_none_or(|at| at > self.hold.shared.now()) {
             self.sleep(&mut ready);
-            let now = self.shared.now();
+            let now = self.hold.shared.now();
             while let Ok(message) = self.control.try_recv() {
                 self.handle_control(now, message);
             }
-            for index in self.sockets.take_again() {
+            for index in self.hold.sockets.take_again() {
                 self.turn(now, index);
             }
             for ready in &ready {
@@ -96,42 +92,42 @@ impl FileThread {
                 }
             }
             self.play();
-            self.handle_deadlines(self.shared.now());
+            self.handle_deadlines(self.hold.shared.now());
             self.move_on();
         }
-        let now = self.shared.now();
-        for index in self.sockets.indices() {
-            if let Some(connection) = self.sockets.remove(index) {
+        let now = self.hold.shared.now();
+        for index in self.hold.sockets.indices() {
+            if let Some(connection) = self.hold.sockets.remove(index) {
                 self.bury(now, connection);
             }
         }
-        if let Some(vod) = &self.shared.vod {
+        if let Some(vod) = &self.hold.shared.vod {
             vod.forget(self.number);
         }
     }
 
     fn sleep(&mut self, ready: &mut Vec<Ready>) {
-        let now = self.shared.now();
+        let now = self.hold.shared.now();
         let mut until = self.due.into_iter().chain(self.stop_at).min();
         self.port.fall_asleep();
         if !self.control.is_empty() {
             until = Some(now);
         }
         ready.clear();
-        self.sockets.wait(now, until, ready);
+        self.hold.sockets.wait(now, until, ready);
         self.port.stay_awake();
     }
 
     fn handle_control(&mut self, now: MonoTime, message: Control) {
         match message {
             Control::Mail(id) => {
-                if let Some(index) = self.sockets.find(id) {
+                if let Some(index) = self.hold.sockets.find(id) {
                     self.with(now, index, |connection, cx| connection.check_mail(cx));
                 }
             }
             Control::Stop => {
                 self.stop_at = Some(now + STOP_GRACE);
-                for index in self.sockets.indices() {
+                for index in self.hold.sockets.indices() {
                     self.with(now, index, |connection, cx| connection.close(cx, CloseReason::Shutdown));
                 }
             }
@@ -141,8 +137,8 @@ impl FileThread {
     }
 
     fn adopt(&mut self, connection: Owned, mut actions: Vec<Action>) {
-        let now = self.shared.now();
-        let index = match self.sockets.insert(connection) {
+        let now = self.hold.shared.now();
+        let index = match self.hold.sockets.insert(connection) {
             Ok(index) => index,
             Err((error, connection)) => {
                 log::error!("{} cannot be watched: {error}", connection.id());
@@ -154,9 +150,9 @@ impl FileThread {
         }
         self.apply(now, index, &mut actions);
         // What came before the move gets no new event from the system.
-        let shared = self.shared.clone();
+        let shared = self.hold.shared.clone();
         let mut cx = Context { now, shared: &shared, actions: &mut actions };
-        if let Some(connection) = self.sockets.get_mut(index) {
+        if let Some(connection) = self.hold.sockets.get_mut(index) {
             connection.check_mail(&mut cx);
             if shared.is_stopping() {
                 connection.close(&mut cx, CloseReason::Shutdown);
@@ -170,14 +166,14 @@ impl FileThread {
 
     /// Reads, and answers what is asked. Several requests that came at once are answered before anything is sent.
     fn turn(&mut self, now: MonoTime, index: usize) {
-        let shared = self.shared.clone();
+        let shared = self.hold.shared.clone();
         for _ in 0..ANSWERS {
-            let mut actions = mem::take(&mut self.actions);
-            self.sockets.turn(index, &mut Context { now, shared: &shared, actions: &mut actions });
+            let mut actions = mem::take(&mut self.hold.actions);
+            self.hold.sockets.turn(index, &mut Context { now, shared: &shared, actions: &mut actions });
             let has_asked = !actions.is_empty();
             self.apply(now, index, &mut actions);
-            self.actions = actions;
-            let is_more = self.sockets.get_mut(index).is_some_and(|connection| connection.needs_read());
+            self.hold.actions = actions;
+            let is_more = self.hold.sockets.get_mut(index).is_some_and(|connection| connection.needs_read());
             if !(has_asked && is_more && self.moving.is_empty()) {
                 break;
             }
@@ -186,31 +182,30 @@ impl FileThread {
     }
 
     fn settle(&mut self, now: MonoTime, index: usize) {
-        if let Some(connection) = self.sockets.settle(now, index) {
+        if let Some(connection) = self.hold.sockets.settle(now, index) {
             self.bury(now, connection);
         }
     }
 
     fn bury(&self, now: MonoTime, connection: Owned) {
         let mut actions = Vec::new();
-        connection.finish(&mut Context { now, shared: &self.shared, actions: &mut actions });
+        connection.finish(&mut Context { now, shared: &self.hold.shared, actions: &mut actions });
     }
 
     /// Gives the connection away if it plays no file (any more).
     fn move_on(&mut self) {
-        let now = self.shared.now();
-        let Some(index) = self.sockets.indices().first().copied() else { return };
-        let Some(vod) = &self.shared.vod else { return };
+        let now = self.hold.shared.now();
+        let Some(index) = self.hold.sockets.indices().first().copied() else { return };
+        let Some(vod) = &self.hold.shared.vod else { return };
         let stays = !self.players.is_empty() && self.moving.is_empty();
-        if stays || self.shared.is_stopping() {
+        if stays || self.hold.shared.is_stopping() {
             return;
         }
-        let Some(connection) = self.sockets.remove(index) else { return };
+        let Some(connection) = self.hold.sockets.remove(index) else { return };
         let actions = mem::take(&mut self.moving);
         if actions.is_empty() {
-            connection.mailbox.hand_over(vod.home.clone());
-            vod.home.send(Control::Adopt(connection, actions));
-        } else if let Err((error, connection)) = vod.pool.adopt(&self.shared, connection, actions) {
+            vod.home.give(connection, actions);
+        } else if let Err((error, connection)) = vod.pool.adopt(&self.hold.shared, connection, actions) {
             log::error!("{} cannot play: {error}", connection.id());
             self.bury(now, connection);
         }
@@ -220,6 +215,13 @@ impl FileThread {
 
     fn apply(&mut self, now: MonoTime, index: usize, actions: &mut Vec<Action>) {
         for action in actions.drain(..) {
+            // Of a live stream that the connection is about to move for: whoever takes it applies it.
+            if action.stream().is_some_and(|stream| self.is_moving(stream))
+                && !matches!(action, Action::Join { .. } | Action::Leave { .. })
+            {
+                self.moving.push(action);
+                continue;
+            }
             match action {
                 Action::Ask { request, ask } => self.answer(now, index, request, ask),
                 Action::Join { stream, .. } => {
@@ -236,7 +238,7 @@ impl FileThread {
                 Action::Buffer { stream, length } => {
                     self.with_player(stream, |player| player.set_buffer(length));
                 }
-                // Of a live stream on its way.
+                // Of a live stream that has ended.
                 Action::Restart { .. } | Action::Pause { .. } => {}
             }
         }
@@ -244,9 +246,14 @@ impl FileThread {
 
     fn forget(&mut self, stream: MessageStreamId) {
         self.players.retain(|player| player.stream != stream);
-        let is_other = |action: &Action| !matches!(action, Action::Join { stream: of, .. } if *of == stream);
+        let is_other = |action: &Action| action.stream() != Some(stream);
         self.moving.retain(is_other);
         self.before.retain(is_other);
+    }
+
+    /// It plays live from now on, as soon as the connection is where that happens.
+    fn is_moving(&self, stream: MessageStreamId) -> bool {
+        self.moving.iter().any(|action| matches!(action, Action::Join { stream: of, .. } if *of == stream))
     }
 
     fn with_player(&mut self, stream: MessageStreamId, act: impl FnOnce(&mut FilePlayer)) {
@@ -256,7 +263,7 @@ impl FileThread {
     }
 
     fn with_connection(&mut self, index: usize, act: impl FnOnce(&mut Connection)) {
-        if let Some(connection) = self.sockets.get_mut(index) {
+        if let Some(connection) = self.hold.sockets.get_mut(index) {
             act(connection);
         }
     }
@@ -266,20 +273,20 @@ impl FileThread {
     /// Sends what is due.
     fn play(&mut self) {
         self.due = None;
-        let Some(index) = self.sockets.indices().first().copied() else { return };
+        let Some(index) = self.hold.sockets.indices().first().copied() else { return };
         for _ in 0..ROUNDS {
-            let now = self.shared.now();
+            let now = self.hold.shared.now();
             if !self.fill(now, index) {
                 return self.settle(now, index);
             }
             self.settle(now, index);
-            match self.sockets.get_mut(index) {
+            match self.hold.sockets.get_mut(index) {
                 Some(connection) if connection.session.output_len() == 0 => {}
                 // The socket says when it takes more.
                 _ => return,
             }
         }
-        self.due = Some(self.shared.now());
+        self.due = Some(self.hold.shared.now());
     }
 
     /// Fills the session; true if there is more to send than it takes.
@@ -292,7 +299,7 @@ impl FileThread {
         }
         let mut place = 0;
         while place < self.players.len() {
-            let Some(connection) = self.sockets.get_mut(index) else { return false };
+            let Some(connection) = self.hold.sockets.get_mut(index) else { return false };
             if connection.session.state() != State::Open {
                 return false;
             }
@@ -306,7 +313,7 @@ impl FileThread {
                     connection.notify(stream, Notice::Dry);
                     continue;
                 }
-                Pumped::Ended if self.expects_more(place) => self.look_at(now + LOOK),
+                Pumped::Ended if self.expects_more(now, place) => self.look_at(now + LOOK),
                 Pumped::Ended => {
                     if self.go_on(now, index, place) {
                         continue;
@@ -325,21 +332,13 @@ impl FileThread {
 }
 
 impl Owner for FileThread {
-    fn shared(&self) -> &Arc<Shared> {
-        &self.shared
-    }
-
-    fn sockets(&mut self) -> &mut Sockets {
-        &mut self.sockets
-    }
-
-    fn actions(&mut self) -> &mut Vec<Action> {
-        &mut self.actions
+    fn hold(&mut self) -> &mut Hold {
+        &mut self.hold
     }
 
     fn finish_turn(&mut self, now: MonoTime, index: usize, mut actions: Vec<Action>) {
         self.apply(now, index, &mut actions);
-        self.actions = actions;
+        self.hold.actions = actions;
         self.settle(now, index);
     }
 }

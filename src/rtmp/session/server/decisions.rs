@@ -53,10 +53,12 @@ impl Server {
                 self.start(link, stream, Use::Publishing { name });
             }
             Pending::Play { stream, reset, name } => {
+                flush(link, stream, reset);
                 send_start(link, stream, name, reset, false);
                 self.start(link, stream, Use::Playing);
             }
-            Pending::Play2 { stream, name } => {
+            Pending::Play2 { stream, name, reset } => {
+                flush(link, stream, reset);
                 send_transition(link, stream, name);
                 self.start(link, stream, Use::Playing);
             }
@@ -69,6 +71,7 @@ impl Server {
                 link.send_user_control(UserControl::StreamBegin(stream));
             }
             Pending::Seek { stream, position } => {
+                link.drop_media(stream);
                 let mut info = status::info("NetStream.Seek.Notify", "Seeking.");
                 info.push("details", position);
                 link.send_status(stream, info);
@@ -80,8 +83,6 @@ impl Server {
                 if is_recorded {
                     link.send_status(stream, status::info("NetStream.Play.Start", "Playing from there."));
                     send_data_start(link, stream);
-                    // Times may go back, and players start anew: no deltas to what came before.
-                    link.forget_media();
                 }
             }
             Pending::Call { stream, transaction, name } => {
@@ -103,10 +104,12 @@ impl Server {
         }
         match self.take(request)? {
             Pending::Play { stream, reset, name } => {
+                flush(link, stream, reset);
                 send_start(link, stream, name, reset, true);
                 self.start(link, stream, Use::Replaying);
             }
-            Pending::Play2 { stream, name } => {
+            Pending::Play2 { stream, name, reset } => {
+                flush(link, stream, reset);
                 send_transition(link, stream, name);
                 self.start(link, stream, Use::Replaying);
             }
@@ -269,6 +272,13 @@ fn connect_result(object_encoding: f64, is_enhanced: bool) -> (Object, Object) {
         capabilities::answer(&mut info);
     }
     (properties, info)
+}
+
+/// Who asks for something else at once does not want what still waits. Other ends of a play are in its own time.
+fn flush(link: &mut Link, stream: MessageStreamId, reset: bool) {
+    if reset {
+        link.drop_media(stream);
+    }
 }
 
 /// What a player is told before media. The order is the specification's (RTMP 1.0, 7.2.2.1), the texts are those of Adobe's

@@ -3,9 +3,11 @@
 use super::{super::*, STREAM, Scenario, assert_contains, tag};
 use crate::{
     amf::{Object, Value},
+    base::{Payload, Timestamp},
+    flv::TagKind,
     rtmp::{SendError, chunk::EncodedTags},
 };
-use alloc::{vec, vec::Vec};
+use alloc::{format, vec, vec::Vec};
 
 #[test]
 fn play_is_answered_in_the_order_players_expect() {
@@ -208,6 +210,100 @@ fn a_seek_in_something_recorded_starts_anew_with_whole_headers() {
     scenario.session.send_tag(STREAM, &tag(120)).expect("it plays");
     let first = scenario.output()[0];
     assert_eq!(first >> 6, 0, "fmt 0, although a delta would do");
+}
+
+/// Wherever the socket has stopped, what arrives is whole messages, and none of the dropped ones is counted from.
+#[test]
+fn a_seek_drops_what_waits_and_finishes_what_has_begun_to_leave() {
+    const OTHER: MessageStreamId = MessageStreamId(2);
+    // Bodies of several chunks that tell their time.
+    let tag = |kind, time: u8| {
+        let body = Payload::from(vec![time; 150_000]);
+        Tag { kind, timestamp: Timestamp(u32::from(time)), body }
+    };
+    // Two streams in turn, headers of fmt 0 to 3, metadata, a tag that was chunked elsewhere.
+    let queue = || {
+        let mut scenario = to_replaying();
+        scenario.create_stream();
+        scenario.call(OTHER, "play", 5.0, vec!["other".into(), Value::Number(0.0)]);
+        let request = scenario.only_request();
+        scenario.session.accept_recorded(request).expect("it waits");
+        scenario.replies();
+        let mut starts = vec![];
+        for time in [0, 1, 2, 3, 4, 5, 6, 7] {
+            starts.push(scenario.session.output_len());
+            let stream = if matches!(time, 3..=5) { OTHER } else { STREAM };
+            let tag = tag(if time == 2 { TagKind::Data } else { TagKind::Video }, time);
+            let sent = match time {
+                6 => {
+                    let chunk_size = scenario.session.send_chunk_size();
+                    scenario.session.send_encoded(stream, &EncodedTags::new(vec![tag], stream, chunk_size))
+                }
+                _ => scenario.session.send_tag(stream, &tag),
+            };
+            assert_eq!(sent, Ok(()), "{time}");
+        }
+        (scenario, starts)
+    };
+    let len = queue().0.session.output_len();
+    for written in (0..len).step_by(7919).chain([1, len - 1]) {
+        let (mut scenario, starts) = queue();
+        let mut slices = [&[][..]; 64];
+        let count = scenario.session.output(&mut slices);
+        let mut bytes = slices[..count].concat();
+        bytes.truncate(written);
+        scenario.session.advance_output(written);
+        scenario.call(STREAM, "seek", 0.0, vec![Value::Number(20.0)]);
+        let request = scenario.only_request();
+        scenario.session.accept(request).expect("it waits");
+        for (stream, time) in [(STREAM, 100), (STREAM, 140), (OTHER, 240), (STREAM, 180)] {
+            scenario.session.send_tag(stream, &tag(TagKind::Video, time)).expect("it plays");
+        }
+        bytes.extend(scenario.output());
+        let (mut used, mut received) = (0, vec![]);
+        while used < bytes.len() {
+            let (taken, message) = scenario.reader.read(&bytes[used..]).expect("sound chunks");
+            used += taken;
+            received.extend(message.filter(|raw| raw.body.len() == 150_000));
+        }
+        assert!(!scenario.reader.is_mid_message());
+        let expected: Vec<u32> = (0..8)
+            .filter(|time| starts[*time as usize] < written || matches!(time, 2..=5))
+            .chain([100, 140, 240, 180])
+            .collect();
+        let bodies: Vec<u32> = received.iter().map(|raw| u32::from(raw.body[0])).collect();
+        let times: Vec<u32> = received.iter().map(|raw| raw.timestamp.0).collect();
+        assert_eq!((&bodies, &times), (&expected, &expected), "{written} written");
+    }
+}
+
+#[test]
+fn what_waits_goes_with_the_play_that_it_belongs_to() {
+    let play = |reset: bool| vec!["next".into(), Value::Number(0.0), Value::Number(-1.0), reset.into()];
+    let play2 = |transition: &str| {
+        vec![Object::from([("streamName", "next".into()), ("transition", transition.into())]).into()]
+    };
+    for (name, args, stays) in [
+        ("seek", vec![0.into()], false),
+        ("closeStream", vec![], false),
+        ("play", vec![false.into()], false),
+        ("pause", vec![true.into(), 0.into()], true),
+        ("play", play(true), false),
+        ("play", play(false), true),
+        ("play2", play2("reset"), false),
+        ("play2", play2("switch"), true),
+    ] {
+        let mut scenario = to_replaying();
+        scenario.replies();
+        scenario.session.send_tag(STREAM, &tag(40)).expect("it plays");
+        let case = format!("{name} {args:?}");
+        scenario.call(STREAM, name, 0.0, args);
+        for request in scenario.events().iter().filter_map(Event::request) {
+            scenario.session.accept(request).expect("it waits");
+        }
+        let has_it = scenario.raw_replies().iter().any(|raw| raw.body == tag(40).body);
+        assert_eq!(has_it, stays, "{case}");
+    }
 }
 
 #[test]

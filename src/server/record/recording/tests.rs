@@ -144,17 +144,38 @@ fn a_failure_is_followed_by_a_rest_that_grows_and_the_next_file_begins_with_a_ke
             failures.push(second);
         }
     }
-    assert_eq!(failures, [0, 5, 15, 35, 75]);
+    // 5 s, 10 s and so on, each a quarter more or less; noticed with the next keyframe.
+    let rests = failures.windows(2).map(|pair| (pair[1] - pair[0]) as f64);
+    for (rest, expected) in rests.clone().zip([5.0, 10.0, 20.0, 40.0]) {
+        assert!((0.75 * expected..=1.25 * expected + 1.0).contains(&rest), "{failures:?}");
+    }
+    assert!((3..=4).contains(&rests.count()), "{failures:?}");
     fs::remove_file(in_the_way).unwrap();
-    hear(&mut recording, 134_999, group(134_999));
+    let until = recording.rests_until.unwrap().0;
+    hear(&mut recording, until - 1, group(until as u32 - 1));
     assert_eq!(bench.files(), 0);
+    let from = until as u32;
     hear(
         &mut recording,
-        135_000,
-        [inter_frame(135_000), audio(135_010), keyframe(135_040), inter_frame(135_080)],
+        until,
+        [inter_frame(from), audio(from + 10), keyframe(from + 40), inter_frame(from + 80)],
     );
-    recording.end(MonoTime(135_100));
+    recording.end(MonoTime(until + 100));
     assert_eq!(bench.frames(1), ["key 0", "inter 40"]);
+}
+
+#[test]
+fn the_file_behind_thousands_of_one_name_has_the_next_number() {
+    let bench = Bench::new("names", |record| record.name = "{path}".parse().unwrap());
+    let folder = bench.directory.join("live");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("x.flv"), b"").unwrap();
+    (2..=3000).for_each(|number| fs::write(folder.join(format!("x~{number}.flv")), b"").unwrap());
+    let mut recording = bench.recording();
+    hear(&mut recording, 1, [video_header(0, 1), keyframe(0)]);
+    recording.end(NOW);
+    assert!(fs::metadata(folder.join("x~3001.flv")).is_ok_and(|file| file.len() > 0));
+    assert_eq!(bench.files(), 3001);
 }
 
 #[test]
@@ -188,6 +209,23 @@ fn a_track_that_comes_late_joins_an_flv_file_and_waits_for_the_next_mp4() {
 }
 
 #[test]
+fn sound_that_needs_no_header_and_comes_late_begins_another_mp4_and_what_never_fits_does_not() {
+    let mp3 = |at| Tag { body: vec![0x2f, 0xff, 0xfb, 0x90, 0x44, 1, 2, 3].into(), ..audio(at) };
+    let speex = |at| Tag { body: vec![0xb6, 1, 2].into(), ..audio(at) };
+    for (name, sound, files) in [("mp3", &mp3 as &dyn Fn(u32) -> Tag, 2), ("speex", &speex, 1)] {
+        let bench = Bench::new(&format!("late-{name}"), |record| record.format = RecordFormat::Mp4);
+        let mut recording = bench.recording();
+        hear(&mut recording, 1, [video_header(0, 1), keyframe(0)]);
+        hear(&mut recording, 1, (1..50).map(|index| inter_frame(index * 40)));
+        for at in (2000..6000).step_by(1000) {
+            hear(&mut recording, 1, [keyframe(at), sound(at + 5), inter_frame(at + 40), sound(at + 45)]);
+        }
+        recording.end(NOW);
+        assert_eq!(bench.files(), files, "{name}");
+    }
+}
+
+#[test]
 fn a_stream_that_mp4_cannot_hold_fails_once() {
     let bench = Bench::new("cannot", |record| record.format = RecordFormat::Mp4);
     let mut recording = bench.recording();
@@ -195,6 +233,18 @@ fn a_stream_that_mp4_cannot_hold_fails_once() {
     hear(&mut recording, 1, (0..100).map(|index| speex(index * 20)));
     assert_eq!(recording.rests_until, Some(MonoTime(u64::MAX)));
     assert_eq!(bench.files(), 0, "a file without a byte goes");
+}
+
+#[test]
+fn an_mp4_file_is_empty_until_something_in_it_plays() {
+    let bench = Bench::new("header", |record| record.format = RecordFormat::Mp4);
+    let mut recording = bench.recording();
+    let len = || fs::metadata(bench.directory.join("live/x-1.mp4")).unwrap().len();
+    hear(&mut recording, 1, [video_header(0, 1), audio_header(0), keyframe(0), audio(0)]);
+    assert_eq!(len(), 0, "frames wait for their successors, and the header with them");
+    hear(&mut recording, 1, [audio(200), inter_frame(200), audio(250)]);
+    assert!(len() > 0);
+    recording.end(NOW);
 }
 
 #[test]

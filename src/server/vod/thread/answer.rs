@@ -12,11 +12,13 @@ use crate::{
         connection::Role,
         media,
         owner::Owner,
-        player::Action,
+        plain,
+        player::{Action, Terms},
         vod::{
-            Ask, Entry,
+            Ask, Entry, Vod, has_no_room,
             library::{Library, NoFile},
             player::{FilePlayer, Growing, MAX_PLAYLIST},
+            told,
         },
     },
 };
@@ -24,6 +26,11 @@ use alloc::{
     boxed::Box,
     string::{String, ToString},
 };
+use core::time::Duration;
+use std::{io, path::Path};
+
+/// A recording that has no file for longer than this, while its stream goes on, is over: the disk is full.
+const MAX_GAP: Duration = Duration::from_secs(5);
 
 /// What a name turned out to be.
 enum Found {
@@ -44,7 +51,7 @@ struct Opened {
 impl FileThread {
     /// Answers a request.
     pub(super) fn answer(&mut self, now: MonoTime, index: usize, request: RequestId, ask: Ask) {
-        let shared = self.shared.clone();
+        let shared = self.hold.shared.clone();
         let Some(vod) = &shared.vod else { return };
         match ask {
             Ask::Play { entry, reset, transition } => {
@@ -53,8 +60,14 @@ impl FileThread {
                 self.moving.append(&mut self.before);
             }
             Ask::Pause { stream, paused, position } => {
-                self.with_player(stream, |player| player.pause(now, paused, position));
-                self.with_connection(index, |connection| connection.accept(request));
+                let mut is_elsewhere = false;
+                self.with_player(stream, |player| is_elsewhere = player.pause(now, paused, position));
+                self.with_connection(index, |connection| {
+                    if is_elsewhere {
+                        connection.session.drop_media(stream);
+                    }
+                    connection.accept(request);
+                });
             }
             Ask::Seek { stream, position } => {
                 let duration = self.players.iter().find(|player| player.stream == stream);
@@ -70,7 +83,7 @@ impl FileThread {
             }
             Ask::Length { path } => {
                 let file = vod.library.as_ref().and_then(|library| library.find(&path).ok());
-                let reader = file.and_then(|file| media::open(&file).ok());
+                let reader = file.and_then(|file| open(vod, &file).ok());
                 let seconds = reader.map_or(0.0, |reader| f64::from(reader.info().duration) / 1000.0);
                 self.with_connection(index, |connection| {
                     let result = connection.session.reply(request, &[seconds.into()]);
@@ -96,10 +109,11 @@ impl FileThread {
         }
         match self.find(index, entry) {
             Ok(Found::Live | Found::NotYet) => self.with(now, index, |connection, cx| {
-                connection.play_live(cx, request, entry.stream, entry.path.clone(), entry.wanted);
+                let terms = Terms::new(entry.wanted, entry.duration);
+                connection.play_live(cx, request, entry.stream, entry.path.clone(), terms);
             }),
             Ok(Found::File(Opened { reader, shown, growing })) => {
-                let Some(connection) = self.sockets.get_mut(index) else { return };
+                let Some(connection) = self.hold.sockets.get_mut(index) else { return };
                 log::info!("{} plays {} ({shown})", connection.id(), entry.path);
                 connection.set_role(entry.stream, Role::Replaying);
                 let result = connection.session.accept_recorded(request);
@@ -139,7 +153,7 @@ impl FileThread {
 
     /// What an entry is at this moment.
     fn find(&mut self, index: usize, entry: &Entry) -> Result<Found, RejectReason> {
-        let shared = self.shared.clone();
+        let shared = self.hold.shared.clone();
         let Some(vod) = &shared.vod else { return Err(RejectReason::NotFound) };
         let is_live = || shared.registry.is_live(&entry.path);
         let may_be_live = !matches!(entry.start, PlayStart::At(_));
@@ -147,7 +161,7 @@ impl FileThread {
         let library = vod.library.as_ref().filter(|_| Library::has(&entry.path));
         let found = match (recording, library) {
             (Some(file), _) => {
-                let growing = Growing { path: entry.path.clone(), file: file.clone() };
+                let growing = Growing { path: entry.path.clone(), file: file.clone(), missed: None };
                 Ok((file.clone(), file.display().to_string(), Some(growing)))
             }
             _ if entry.start == PlayStart::Live || (may_be_live && is_live()) => return Ok(Found::Live),
@@ -158,15 +172,20 @@ impl FileThread {
                 found => found.map(|file| (file.clone(), library.shown(&file).to_string(), None)),
             },
         };
-        let who =
-            self.sockets.get_mut(index).map(|connection| connection.id().to_string()).unwrap_or_default();
+        let who = self
+            .hold
+            .sockets
+            .get_mut(index)
+            .map(|connection| connection.id().to_string())
+            .unwrap_or_default();
         let opened = match found {
+            Err(NoFile::Io(error)) => Err((plain(&error), refused(&error))),
             Err(why) => Err((why.to_string(), RejectReason::NotFound)),
-            Ok((file, shown, growing)) => match media::open(&file) {
+            Ok((file, shown, growing)) => match open(vod, &file) {
                 Ok(reader) => return Ok(Found::File(Opened { reader, shown, growing })),
                 // It has only just begun.
                 Err(_) if growing.is_some() => return Ok(Found::NotYet),
-                Err(error) => Err((error.to_string(), reason(&error))),
+                Err(error) => Err(error),
             },
         };
         opened.map_err(|(why, reason)| {
@@ -176,14 +195,25 @@ impl FileThread {
     }
 
     /// All is sent of a recording, and more may come. When another file has taken its place, or the stream is over,
-    /// what was written last is still to be read.
-    pub(super) fn expects_more(&mut self, place: usize) -> bool {
+    /// what was written last is still to be read. Between two files there is none for a moment.
+    pub(super) fn expects_more(&mut self, now: MonoTime, place: usize) -> bool {
         let player = &mut self.players[place];
-        let Some(growing) = player.growing.take() else { return false };
-        match self.shared.recording(&growing.path) {
-            Some(current) if current == growing.file => player.growing = Some(growing),
+        if player.is_at_limit() {
+            return false;
+        }
+        let Some(mut growing) = player.growing.take() else { return false };
+        match self.hold.shared.recording(&growing.path) {
+            Some(current) if current == growing.file => {
+                growing.missed = None;
+                player.growing = Some(growing);
+            }
             Some(_) => player.playlist.push_front(player.continuation()),
-            None => {}
+            None => {
+                let missed = *growing.missed.get_or_insert(now);
+                if self.hold.shared.registry.is_live(&growing.path) && now.since(missed) < MAX_GAP {
+                    player.growing = Some(growing);
+                }
+            }
         }
         player.expect_more();
         true
@@ -215,7 +245,7 @@ impl FileThread {
                     return false;
                 }
                 Ok(Found::Live) if self.players.len() == 1 => {
-                    let Ok(hub) = self.shared.registry.hub(&entry.path) else { continue };
+                    let Ok(hub) = self.hold.shared.registry.hub(&entry.path) else { continue };
                     self.with_connection(index, |connection| {
                         log::info!("{} goes on with {}", connection.id(), entry.path);
                         connection.notify(stream, Notice::Switched(sent));
@@ -223,7 +253,8 @@ impl FileThread {
                         connection.set_role(stream, Role::Playing);
                     });
                     self.players.clear();
-                    self.moving.push(Action::Join { stream, hub, wanted: entry.wanted });
+                    let terms = Terms::new(entry.wanted, entry.duration);
+                    self.moving.push(Action::Join { stream, hub, terms });
                     return true;
                 }
                 Ok(Found::Live) => log::warn!("{} is live, which does not go with files", entry.path),
@@ -237,11 +268,45 @@ impl FileThread {
     }
 }
 
-/// What a client is told of a file that cannot be opened.
+/// Opens a file, or says why not: for the log, and for the client.
+fn open(vod: &Vod, file: &Path) -> Result<Box<dyn MediaReader + Send>, (String, RejectReason)> {
+    let file = media::file(file).map_err(|error| (plain(&error), refused(&error)))?;
+    vod.indices.reader(file).map_err(|error| (error.to_string(), reason(&error)))
+}
+
+/// What a client is told when the system does not give a file: that there is none, unless a server that is set up better, or
+/// a later moment, would have it.
+fn refused(error: &io::Error) -> RejectReason {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => RejectReason::Failed(told(error).to_string()),
+        _ if has_no_room(error) => RejectReason::Failed(told(error).to_string()),
+        _ => RejectReason::NotFound,
+    }
+}
+
+/// What a client is told of a file that cannot be played.
 fn reason(error: &MediaError) -> RejectReason {
     match error {
-        MediaError::Io(_) => RejectReason::NotFound,
+        MediaError::Io(_) => RejectReason::Failed("The server cannot read it.".to_string()),
         MediaError::Malformed { .. } | MediaError::TooLarge(_) => RejectReason::Damaged(error.to_string()),
         MediaError::Unsupported(_) => RejectReason::NothingPlayable(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_may_work_another_time_is_a_failure_and_not_an_absence() {
+        let told = |errno| match refused(&io::Error::from_raw_os_error(errno)) {
+            RejectReason::Failed(why) => why,
+            RejectReason::NotFound => "not found".to_string(),
+            other => panic!("{other:?}"),
+        };
+        let (eacces, emfile, enfile, enametoolong, eloop) = (13, 24, 23, 36, 40);
+        assert_eq!(told(eacces), "The server may not read it.");
+        assert_eq!([emfile, enfile].map(told), ["The server has too many files open."; 2]);
+        assert_eq!([enametoolong, eloop].map(told), ["not found"; 2]);
     }
 }

@@ -1,11 +1,13 @@
 //! Programs as children: each has a deadline, a log file and an end by id.
 
+use crate::wait::is_in_time;
+use rustix::process::{Pid, Signal, kill_process};
 use std::{
     ffi::OsStr,
     fs::{self, File},
     io::Read,
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, Command, ExitStatus, Output, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -19,6 +21,7 @@ pub(crate) struct Process {
     deadline: Instant,
 }
 
+#[allow(dead_code, reason = "each test program uses its own part of the support code")]
 impl Process {
     /// Starts `program` in `dir`; it must end within [`LIMIT`]. What it prints goes to `name.log` there.
     pub(crate) fn start<S: AsRef<OsStr>>(
@@ -45,13 +48,24 @@ impl Process {
 
     /// Waits for it to end by itself, with one of these exit codes.
     pub(crate) fn end_with(mut self, codes: &[i32]) {
-        match self.child.wait_until(self.deadline) {
-            Some(status) => {
-                let is_right = status.code().is_some_and(|code| codes.contains(&code));
-                assert!(is_right, "{}: {status}\n{}", self.name, self.tail());
-            }
-            None => panic!("{} does not end\n{}", self.name, self.tail()),
-        }
+        let (code, _) = self.end();
+        let is_right = code.is_some_and(|code| codes.contains(&code));
+        assert!(is_right, "{}: exit code {code:?} (None: a signal)\n{}", self.name, self.tail());
+    }
+
+    /// Waits for it to end; the exit code, `None` after a signal, and all that it wrote.
+    pub(crate) fn end(&mut self) -> (Option<i32>, String) {
+        let status = self.child.wait_until(self.deadline);
+        let status = status.unwrap_or_else(|| panic!("{} does not end\n{}", self.name, self.tail()));
+        (status.code(), self.printed())
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.child.0.try_wait().expect("a child can be waited for").is_none()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child.0), signal).expect("it has not been waited for");
     }
 
     /// Fails if it has ended.
@@ -71,16 +85,30 @@ impl Process {
 
     /// The last lines it wrote.
     pub(crate) fn tail(&self) -> String {
-        let text = fs::read(&self.log).unwrap_or_default();
-        let text = String::from_utf8_lossy(&text);
+        let text = self.printed();
         let lines: Vec<&str> = text.lines().rev().take(15).collect();
         lines.into_iter().rev().map(|line| format!("    | {line}\n")).collect()
+    }
+
+    /// All that it wrote.
+    pub(crate) fn printed(&self) -> String {
+        let text = fs::read(&self.log).unwrap_or_default();
+        String::from_utf8_lossy(&text).into_owned()
     }
 }
 
 /// What a program prints when it runs to its end with success: standard output, or standard error if that is empty
 /// (rtmpdump prints its version there).
+#[allow(dead_code, reason = "each test program uses its own part of the support code")]
 pub(crate) fn output(program: &str, arguments: &[&str]) -> String {
+    let Output { status, stdout, stderr } = run(program, arguments);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(status.success(), "{program} {arguments:?}: {status}\n{}", text(&stderr));
+    if stdout.is_empty() { text(&stderr) } else { text(&stdout) }
+}
+
+/// Runs a program to its end.
+pub(crate) fn run(program: &str, arguments: &[&str]) -> Output {
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child =
@@ -88,27 +116,26 @@ pub(crate) fn output(program: &str, arguments: &[&str]) -> String {
     let (mut stdout, mut stderr) = (child.stdout.take(), child.stderr.take());
     let mut child = Guard(child);
     // Both are read while it runs, so that it never waits for room in a pipe.
-    let (text, errors) = thread::scope(|scope| {
-        let text = scope.spawn(|| read_all(stdout.as_mut()));
-        let errors = scope.spawn(|| read_all(stderr.as_mut()));
+    thread::scope(|scope| {
+        let stdout = scope.spawn(|| read_all(stdout.as_mut()));
+        let stderr = scope.spawn(|| read_all(stderr.as_mut()));
         let status = child.wait_until(Instant::now() + LIMIT);
         // Ends the readers as well.
         let _ = child.0.kill();
-        let (text, errors) = (text.join().unwrap_or_default(), errors.join().unwrap_or_default());
-        let is_success = status.is_some_and(|status| status.success());
-        assert!(is_success, "{program} {arguments:?}: {status:?} (None: does not end)\n{errors}");
-        (text, errors)
-    });
-    if text.is_empty() { errors } else { text }
+        let (stdout, stderr) = (stdout.join().unwrap_or_default(), stderr.join().unwrap_or_default());
+        let errors = String::from_utf8_lossy(&stderr);
+        let status = status.unwrap_or_else(|| panic!("{program} {arguments:?} does not end\n{errors}"));
+        Output { status, stdout, stderr }
+    })
 }
 
-fn read_all(pipe: Option<&mut impl Read>) -> String {
+fn read_all(pipe: Option<&mut impl Read>) -> Vec<u8> {
     let mut bytes = Vec::new();
     if let Some(pipe) = pipe {
         // What was read before an error is what there is to say.
         let _ = pipe.read_to_end(&mut bytes);
     }
-    String::from_utf8_lossy(&bytes).into_owned()
+    bytes
 }
 
 /// Ends a child when dropped.
@@ -117,15 +144,12 @@ struct Guard(Child);
 impl Guard {
     /// How it ended; `None` if it did not in time.
     fn wait_until(&mut self, deadline: Instant) -> Option<ExitStatus> {
-        loop {
-            if let Some(status) = self.0.try_wait().expect("a child can be waited for") {
-                return Some(status);
-            }
-            if Instant::now() >= deadline {
-                return None;
-            }
-            thread::sleep(Duration::from_millis(10));
-        }
+        let mut status = None;
+        is_in_time(deadline, || {
+            status = self.0.try_wait().expect("a child can be waited for");
+            status.is_some()
+        });
+        status
     }
 }
 

@@ -7,7 +7,7 @@ use core::{
 };
 use std::hash::RandomState;
 
-/// When sources and relays try again, and when those on demand stop.
+/// When sources, relays and recordings try again, and when sources on demand stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retry {
     /// Before the first new attempt. 1 s.
@@ -31,7 +31,7 @@ impl Default for Retry {
     }
 }
 
-/// The attempts of one source or relay.
+/// The attempts of one of them.
 #[derive(Debug)]
 pub struct Backoff {
     retry: Retry,

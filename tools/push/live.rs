@@ -1,0 +1,156 @@
+//! What comes when it comes, on its way to a server: a pipe, standard input, a command, a stream of another server.
+//!
+//! It cannot go back: while there is no connection its writer waits, and a new connection begins with the configuration in
+//! force and the next keyframe.
+
+use crate::{client::Setup, common::Failure};
+use std::time::{Duration, Instant};
+use weir::{
+    base::{MonoTime, Timestamp},
+    flv::{Configuration, Tag, TagKind, TagRole},
+    server::{
+        client::{ClientError, ClientOptions, Publisher, RtmpUrl},
+        source::{Input, Produced, Producer},
+    },
+};
+
+/// A live source on its way to a server.
+pub(crate) struct Push<'a> {
+    setup: Setup,
+    url: RtmpUrl,
+    spec: &'a str,
+    is_fast: bool,
+    started: Instant,
+    producer: Box<dyn Producer>,
+    configuration: Configuration,
+    has_video: bool,
+    first: Option<Timestamp>,
+}
+
+/// Why a connection is over.
+enum Stop {
+    Source(Failure),
+    Connection(ClientError),
+}
+
+impl From<ClientError> for Stop {
+    fn from(error: ClientError) -> Stop {
+        Stop::Connection(error)
+    }
+}
+
+impl<'a> Push<'a> {
+    /// Opens the source.
+    pub(crate) fn new(
+        setup: Setup,
+        url: RtmpUrl,
+        spec: &'a str,
+        input: &Input,
+        is_fast: bool,
+    ) -> Result<Push<'a>, Failure> {
+        let client = ClientOptions { interrupt: setup.options.interrupt.clone(), ..ClientOptions::default() };
+        let printer = setup.progress.printer();
+        let listener = Box::new(move |line: &str| printer.line(line));
+        let producer = input.open(MonoTime(0), &client, listener);
+        let producer = producer.map_err(|error| Failure::run(spec, error))?;
+        Ok(Push {
+            setup,
+            url,
+            spec,
+            is_fast,
+            started: Instant::now(),
+            producer,
+            configuration: Configuration::default(),
+            has_video: false,
+            first: None,
+        })
+    }
+
+    /// Over as many connections as it takes.
+    pub(crate) fn run(&mut self) -> Result<(), Failure> {
+        loop {
+            match self.connection() {
+                Ok(how) => {
+                    self.setup.progress.finish(how);
+                    return Ok(());
+                }
+                Err(Stop::Source(failure)) => return Err(failure),
+                Err(Stop::Connection(error)) => self.setup.retry.after(error, &self.setup.progress)?,
+            }
+            if self.setup.options.interrupt.is_raised() {
+                self.setup.progress.finish("interrupted");
+                return Ok(());
+            }
+        }
+    }
+
+    /// What comes, over one connection. How it ended.
+    fn connection(&mut self) -> Result<&'static str, Stop> {
+        let mut publisher = Publisher::open(&self.url, &self.setup.options)?;
+        self.setup.retry.connected();
+        match self.send(&mut publisher) {
+            Err(Stop::Connection(ClientError::Interrupted { .. })) => {
+                publisher.finish()?;
+                Ok("interrupted")
+            }
+            // Players hear that it is over, whyever.
+            Err(Stop::Source(failure)) => {
+                publisher.finish()?;
+                Err(Stop::Source(failure))
+            }
+            Err(stop) => Err(stop),
+            Ok(()) => {
+                publisher.finish()?;
+                Ok("sent")
+            }
+        }
+    }
+
+    fn send(&mut self, publisher: &mut Publisher) -> Result<(), Stop> {
+        let mut awaits_keyframe = self.has_video;
+        let mut is_told = self.first.is_none();
+        loop {
+            let now = MonoTime(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX));
+            let failed = |error| Stop::Source(Failure::run(self.spec, error));
+            match self.producer.next(now).map_err(failed)? {
+                Produced::Tag { tag, due } => {
+                    if !self.is_fast && due > now {
+                        publisher.serve(self.started + Duration::from_millis(due.0))?;
+                    }
+                    self.configuration.update(&tag);
+                    let role = tag.classify().role;
+                    let is_video = tag.kind == TagKind::Video;
+                    self.has_video |= is_video;
+                    awaits_keyframe &= role != TagRole::Keyframe;
+                    if role.is_frame() && awaits_keyframe {
+                        continue;
+                    }
+                    if role.is_frame() && !is_told {
+                        is_told = true;
+                        for header in self.configuration.at(tag.timestamp).iter() {
+                            publisher.send_tag(header)?;
+                        }
+                    }
+                    if is_told {
+                        self.send_tag(publisher, &tag, now.since(due))?;
+                    }
+                }
+                Produced::Damaged(places) => {
+                    self.setup.progress.line(&format!("{}: {places} damaged places passed over", self.spec));
+                }
+                // It may begin anew.
+                Produced::Nothing | Produced::Ended(_) => publisher.serve(Instant::now())?,
+                Produced::Over => return Ok(()),
+            }
+        }
+    }
+
+    fn send_tag(&mut self, publisher: &mut Publisher, tag: &Tag, behind: Duration) -> Result<(), Stop> {
+        publisher.send_tag(tag)?;
+        let first = *self.first.get_or_insert(tag.timestamp);
+        let position = tag.timestamp.wrapping_sub(first) as i32;
+        let position = u64::try_from(position).unwrap_or(0);
+        self.setup.progress.tag(position, tag.body.len(), Some(behind));
+        Ok(())
+    }
+}
