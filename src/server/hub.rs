@@ -72,6 +72,8 @@ struct State {
     last_video: Option<MonoTime>,
     last_keyframe: Option<MonoTime>,
     outlets: Vec<Outlet>,
+    /// How many players have come so far.
+    joined: u64,
     /// Of those who want to know when players or publishers come and go.
     watchers: Vec<Sender<()>>,
     /// Streams of other servers on whose behalf players ask, while there are players.
@@ -169,6 +171,7 @@ impl Hub {
             last_video: None,
             last_keyframe: None,
             outlets: Vec::new(),
+            joined: 0,
             watchers: Vec::new(),
             via: Vec::new(),
             came_by: Vec::new(),
@@ -301,10 +304,15 @@ impl Hub {
 
     fn add_outlet(&self, now: MonoTime, port: &Arc<FeedPort>, slot: Slot, audience: Audience) -> Snapshot {
         let mut state = self.lock();
-        if state.outlet(port, slot).is_none() {
+        let is_new = state.outlet(port, slot).is_none();
+        if is_new {
             state.outlets.push(Outlet { port: port.clone(), slot, audience, has_gap: false });
-            state.tell_watchers();
             self.ask_if_wanted(&state);
+        }
+        let is_player = audience == Audience::Players;
+        state.joined += u64::from(is_player);
+        if is_new || is_player {
+            state.tell_watchers();
         }
         state.snapshot(now)
     }
@@ -339,6 +347,11 @@ impl Hub {
     /// Somebody plays, or waits for a publisher.
     pub(super) fn has_players(&self) -> bool {
         self.lock().has_players()
+    }
+
+    /// How many players have come so far, those included that are gone.
+    pub(super) fn joined(&self) -> u64 {
+        self.lock().joined
     }
 
     /// Somebody publishes now; one who vanished does not count.

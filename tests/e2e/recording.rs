@@ -40,6 +40,25 @@ fn decodes(file: &Path) -> Result<(), String> {
     if said.trim().is_empty() { Ok(()) } else { Err(said) }
 }
 
+/// A killed process may leave a part of its last write. FLV: the file without that, for players that complain of it.
+fn without_torn_tag(file: &Path) -> PathBuf {
+    if file.extension().is_none_or(|extension| extension != "flv") {
+        return file.into();
+    }
+    let bytes = fs::read(file).unwrap();
+    let mut end = 13;
+    while let Some(&[_, high, middle, low, ..]) = bytes.get(end..end + 4) {
+        let next = end + 15 + u32::from_be_bytes([0, high, middle, low]) as usize;
+        if next > bytes.len() {
+            break;
+        }
+        end = next;
+    }
+    let whole = file.with_extension("whole.flv");
+    fs::write(&whole, &bytes[..end]).unwrap();
+    whole
+}
+
 /// What ffprobe says, in seconds.
 fn duration(file: &Path) -> String {
     let file = file.to_str().expect("the target directory has a readable name");
@@ -271,7 +290,7 @@ fn kill_once(source: &Media, format: &'static str, after: u64) -> Result<i64, St
     let lasted = first.elapsed().as_millis() as i64;
     let dir = server.kill();
     drop(publisher);
-    decodes(&file).map_err(|why| format!("before the repair: {why}"))?;
+    decodes(&without_torn_tag(&file)).map_err(|why| format!("before the repair: {why}"))?;
     let end = compare::is_start(source, &Media::of_file(&file))?;
     let mut server = Server::start_in(dir, &flags(format));
     server.wait_for_log("has its index now");

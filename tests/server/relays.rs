@@ -1,7 +1,10 @@
 //! Servers that send streams to each other: push, pull, origin and edge.
 
 use super::{sources::quick, *};
-use weir::server::{relay::Push, source::SourceConfig};
+use weir::{
+    rtmp::MessageStreamId,
+    server::{relay::Push, source::SourceConfig},
+};
 
 fn url(address: SocketAddr, path: &str) -> String {
     format!("rtmp://{address}/{path}")
@@ -44,6 +47,12 @@ fn media(tags: &[Tag]) -> Vec<Tag> {
     tags.iter().filter(is_frame).cloned().collect()
 }
 
+/// Waits until what is published arrives: whoever joins later begins with the newest keyframe.
+fn flows(publisher: &mut Client, out: MessageStreamId, player: &mut Client) -> Vec<Tag> {
+    publisher.send(out, &[metadata(9), video_header(4), audio_header(), keyframe(0, b"flows")]);
+    player.tags_up_to(|tag| tag.body.ends_with(b"flows"))
+}
+
 fn is_last(start: u32) -> impl Fn(&Tag) -> bool {
     move |tag| tag.timestamp.0 == start + 59 * 40 + 5
 }
@@ -54,6 +63,7 @@ fn what_is_pulled_is_bit_exact_and_ends_with_the_original() {
     let (_server, address) = pulling(origin_address, "live/exact");
     let (mut player, _) = Client::player(address, "exact");
     let (mut publisher, out) = Client::publisher(origin_address, "exact");
+    flows(&mut publisher, out, &mut player);
     for start in [7_000_000, 9_000_000] {
         publisher.send(out, &stream(start));
         let got = player.tags_up_to(is_last(start));
@@ -74,11 +84,12 @@ fn what_is_pushed_is_bit_exact_and_ends_with_the_stream() {
     let (mut player, _) = Client::player(far, "pushed");
     for start in [3_000_000, 5] {
         let (mut publisher, out) = Client::publisher(address, "pushed");
+        let first = flows(&mut publisher, out, &mut player);
         publisher.send(out, &stream(start));
         let got = player.tags_up_to(is_last(start));
         assert_eq!(media(&got), media(&stream(start)));
         assert_eq!(
-            got[..3].iter().map(|tag| tag.body.clone()).collect::<Vec<_>>(),
+            first[..3].iter().map(|tag| tag.body.clone()).collect::<Vec<_>>(),
             stream(0)[..3].iter().map(|tag| tag.body.clone()).collect::<Vec<_>>()
         );
         publisher.with(|session| session.delete_stream(out)).unwrap();
@@ -93,6 +104,7 @@ fn a_chain_of_three_is_bit_exact_and_recovers_when_the_middle_is_gone() {
     let (_first, first) = pushing("live/chain", middle_address);
     let (mut player, _) = Client::player(last, "chain");
     let (mut publisher, out) = Client::publisher(first, "chain");
+    flows(&mut publisher, out, &mut player);
     publisher.send(out, &stream(100));
     assert_eq!(media(&player.tags_up_to(is_last(100))), media(&stream(100)));
     // The middle goes and comes back where it was.
@@ -164,6 +176,8 @@ fn an_edge_fetches_what_is_played_and_waits_for_a_late_publisher() {
     let (mut second, _) = Client::player(edge_address, "late");
     until("the edge asks", || origin.stats().connections.value() == 1);
     let (mut publisher, out) = Client::publisher(origin_address, "late");
+    flows(&mut publisher, out, &mut player);
+    second.tags_up_to(|tag| tag.body.ends_with(b"flows"));
     publisher.send(out, &stream(700));
     for player in [&mut player, &mut second] {
         assert_eq!(media(&player.tags_up_to(is_last(700))), media(&stream(700)));
@@ -229,6 +243,7 @@ fn a_server_may_feed_one_stream_from_another_of_its_own() {
     let (mut player, _) = Client::player(address, "copy");
     until("the copy is asked for", || logged("plays live/original"));
     let (mut publisher, out) = Client::publisher(address, "original");
+    flows(&mut publisher, out, &mut player);
     publisher.send(out, &stream(40));
     assert_eq!(media(&player.tags_up_to(is_last(40))), media(&stream(40)));
 }
@@ -241,6 +256,7 @@ fn a_stream_that_is_pushed_back_to_where_it_came_from_is_refused_there() {
     let (_server, _) = start(Config { listen: vec![address], pushes, retry: quick(), ..config() });
     let (mut player, _) = Client::player(address, "again");
     let (mut publisher, out) = Client::publisher(address, "again");
+    flows(&mut publisher, out, &mut player);
     publisher.send(out, &stream(0));
     assert_eq!(media(&player.tags_up_to(is_last(0))), media(&stream(0)));
     until("the ring is noticed", || {

@@ -62,6 +62,7 @@ pub(in crate::server) fn start(
         started: None,
         damage: Throttle::default(),
         idle_since: None,
+        served: 0,
     };
     shared.jobs.spawn(name, move || job.run())
 }
@@ -81,6 +82,8 @@ struct Job {
     damage: Throttle,
     /// On demand: since when nobody plays.
     idle_since: Option<MonoTime>,
+    /// How many players had come when it ended.
+    served: u64,
 }
 
 /// Why a producer is closed.
@@ -131,7 +134,8 @@ impl Job {
                 Left::Over => {
                     log::info!("{path}: {input} has ended");
                     // Not again for those who have seen it.
-                    if let Some(left) = self.wait_while(|job| job.hub.has_players()) {
+                    let is_seen = |job: &Job| job.hub.has_players() && job.hub.joined() == job.served;
+                    if let Some(left) = self.wait_while(is_seen) {
                         return left;
                     }
                 }
@@ -213,6 +217,8 @@ impl Job {
             }
         };
         let ending = if matches!(left, Left::Failed(_)) { Ending::Lost } else { Ending::Proper };
+        // Before the end is told: whoever comes now gets nothing of it.
+        self.served = self.hub.joined();
         publication.finish(self.shared.now(), ending);
         left
     }
