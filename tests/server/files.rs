@@ -400,7 +400,9 @@ fn a_live_stream_comes_before_a_file_of_its_name_and_both_replace_each_other() {
 #[test]
 fn what_is_asked_while_a_connection_moves_to_a_live_stream_holds() {
     let films = Films::new("moves");
-    let (_server, address) = films.start();
+    // One thread for both players, so that what one has seen the other was offered.
+    let media = Some(films.0.clone());
+    let (_server, address) = start(Config { subscriber_threads: 1, media, ..config() });
     let mut publisher = Client::connect(address, "vod");
     let out = publisher.create_stream();
     publisher.publish(out, "film");

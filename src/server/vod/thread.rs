@@ -10,7 +10,7 @@ use super::{
         STOP_GRACE, Shared,
         connection::{Connection, Context, Owned},
         owner::{Hold, Owner},
-        player::Action,
+        player::{Action, Terms},
         port::{Control, Port},
         sockets::{Ready, Sockets},
     },
@@ -215,12 +215,14 @@ impl FileThread {
 
     fn apply(&mut self, now: MonoTime, index: usize, actions: &mut Vec<Action>) {
         for action in actions.drain(..) {
-            // Of a live stream that the connection is about to move for: whoever takes it applies it.
-            if action.stream().is_some_and(|stream| self.is_moving(stream))
-                && !matches!(action, Action::Join { .. } | Action::Leave { .. })
-            {
-                self.moving.push(action);
-                continue;
+            // Of a live stream that the connection is about to move for: it begins that way.
+            if let Some(terms) = action.stream().and_then(|stream| self.terms_of_moving(stream)) {
+                match action {
+                    Action::Pause { paused, .. } => terms.is_paused = paused,
+                    Action::ReceiveAudio { wanted, .. } => terms.wanted.audio = wanted,
+                    Action::ReceiveVideo { wanted, .. } => terms.wanted.video = wanted,
+                    _ => {}
+                }
             }
             match action {
                 Action::Ask { request, ask } => self.answer(now, index, request, ask),
@@ -238,7 +240,7 @@ impl FileThread {
                 Action::Buffer { stream, length } => {
                     self.with_player(stream, |player| player.set_buffer(length));
                 }
-                // Of a live stream that has ended.
+                // Of a live stream.
                 Action::Restart { .. } | Action::Pause { .. } => {}
             }
         }
@@ -251,9 +253,12 @@ impl FileThread {
         self.before.retain(is_other);
     }
 
-    /// It plays live from now on, as soon as the connection is where that happens.
-    fn is_moving(&self, stream: MessageStreamId) -> bool {
-        self.moving.iter().any(|action| matches!(action, Action::Join { stream: of, .. } if *of == stream))
+    /// What it plays live from now on, as soon as the connection is where that happens.
+    fn terms_of_moving(&mut self, stream: MessageStreamId) -> Option<&mut Terms> {
+        self.moving.iter_mut().find_map(|action| match action {
+            Action::Join { stream: of, terms, .. } if *of == stream => Some(terms),
+            _ => None,
+        })
     }
 
     fn with_player(&mut self, stream: MessageStreamId, act: impl FnOnce(&mut FilePlayer)) {
