@@ -129,12 +129,7 @@ impl Publisher {
 
     /// Answers the server until `deadline`: use it to pass the time between two tags.
     pub fn serve(&mut self, deadline: Instant) -> Result<(), ClientError> {
-        while let Some(event) = self.conversation.next_event(deadline)? {
-            if let Event::Status { status, .. } = event {
-                self.conversation.fail_on_error(*status)?;
-            }
-        }
-        Ok(())
+        self.conversation.listen(deadline)
     }
 
     /// Ends the stream and the connection properly, after all tags have been taken by the server's system.
@@ -212,6 +207,9 @@ impl Player {
             };
             if is_end && !mem::replace(&mut self.has_ended, true) {
                 return Ok(Next::Ended);
+            }
+            if Instant::now() >= deadline {
+                break;
             }
         }
         Ok(Next::TimedOut)

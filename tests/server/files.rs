@@ -343,6 +343,21 @@ fn audio_and_video_can_be_left_out_and_wanted_again() {
 }
 
 #[test]
+fn who_wants_neither_sound_nor_pictures_for_a_while_hears_of_the_end_when_it_is_due() {
+    let films = Films::new("neither").with("film.flv", &flv(&film(20, 1)));
+    let (_server, address) = films.start();
+    let (mut client, stream) = client(address);
+    let mut nothing = play(stream, "film", PlayStart::At(0), Some(2000), true);
+    nothing.wanted = Wanted { audio: false, video: false };
+    let begun = Instant::now();
+    client.with(|session| session.play(&nothing).unwrap());
+    let words = heard(&mut client, "Eof");
+    assert!(!words.iter().any(|word| word.starts_with("keyframe")), "{words:?}");
+    // A second of the two is what a client is ahead.
+    assert!(begun.elapsed() > Duration::from_millis(800), "{:?}", begun.elapsed());
+}
+
+#[test]
 fn lengths_are_answered_in_seconds() {
     let films = Films::new("length").with("film.flv", &flv(&film(3, 1)));
     let (_server, address) = films.start();

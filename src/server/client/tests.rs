@@ -162,6 +162,33 @@ fn a_server_that_is_silent_closes_or_speaks_another_protocol_is_told_apart() {
 }
 
 #[test]
+fn a_server_that_never_stops_talking_holds_nobody() {
+    let talking = || {
+        fake(|mut socket| {
+            let mut hello = [0; 1537];
+            socket.read_exact(&mut hello).unwrap();
+            io::Write::write_all(&mut socket, &[&[3; 1][..], &[0; 1536], &hello[1..]].concat()).unwrap();
+            socket.read_exact(&mut [0; 1536]).unwrap();
+            let head = [3, 0, 0, 0, 0, 0, 21, 20, 0, 0, 0, 0];
+            let status = [&head[..], b"\x02\0\x08onStatus\0", &[0; 8], &[5]].concat().repeat(1000);
+            while io::Write::write_all(&mut socket, &status).is_ok() {}
+        })
+    };
+    let (sender, heard) = std::sync::mpsc::channel();
+    let interrupted = ClientOptions::default();
+    let interrupt = interrupted.interrupt.clone();
+    for options in [quick(), interrupted] {
+        let (url, sender) = (talking(), sender.clone());
+        thread::spawn(move || sender.send(Player::open(&url, &options).unwrap_err()));
+    }
+    let first = heard.recv_timeout(Duration::from_secs(5)).unwrap();
+    assert!(matches!(first, ClientError::TimedOut { during: Step::Connect, .. }), "{first:?}");
+    interrupt.raise();
+    let second = heard.recv_timeout(Duration::from_secs(5)).unwrap();
+    assert!(matches!(second, ClientError::Interrupted { .. }), "{second:?}");
+}
+
+#[test]
 fn a_player_notices_when_the_server_goes() {
     let (server, url) = server(Config::default());
     let mut player = Player::open(&url, &ClientOptions::default()).unwrap();

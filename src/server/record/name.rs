@@ -30,6 +30,8 @@ enum Part {
 
 /// What a template cannot be.
 const BAD: &str = "not a file name with {path} and perhaps {date}, {time}, {n}";
+/// Files of one stream would pass for those of another, or for none.
+const AMBIGUOUS: &str = "{n} needs something that is no digit between it and what stands beside it";
 
 impl FromStr for NameTemplate {
     type Err = &'static str;
@@ -60,6 +62,9 @@ impl FromStr for NameTemplate {
         }
         if !rest.is_empty() {
             parts.push(Part::Text(rest.to_string()));
+        }
+        if (0..parts.len()).any(|at| parts[at] == Part::Number && !is_apart(&parts, at)) {
+            return Err(AMBIGUOUS);
         }
         Ok(NameTemplate { parts, text: text.to_string() })
     }
@@ -148,6 +153,22 @@ impl NameTemplate {
         let depth = |name: &str| name.split('/').filter(|component| !component.is_empty()).count();
         (folder.to_string(), depth(&all) - 1 - depth(folder))
     }
+}
+
+/// Whether the number at `at` can be told from a path that ends with digits in front of it, and from digits behind it.
+fn is_apart(parts: &[Part], at: usize) -> bool {
+    let is_digit = |c: char| c.is_ascii_digit();
+    let behind = match parts.get(at + 1) {
+        Some(Part::Text(text)) => !text.starts_with(is_digit),
+        Some(_) => false,
+        None => true,
+    };
+    let before = parts[..at].iter().rev().find(|part| match part {
+        Part::Text(text) => !text.chars().all(is_digit),
+        Part::Path | Part::Number => true,
+        Part::Date | Part::Time => false,
+    });
+    behind && !matches!(before, Some(Part::Path | Part::Number))
 }
 
 /// A number from `from` on that is not taken, one behind those that are; found in few looks however many there are. Where
@@ -262,6 +283,14 @@ mod tests {
             "{path}\n",
             "{path}~1",
             "{n}",
+            // live/cam21 would be of live/cam2 and of live/cam.
+            "{path}{n}",
+            "{path}{date}{n}",
+            "{path}0{n}",
+            "{n}{path}",
+            "{n}{date}-{path}",
+            "{path}-{n}0",
+            "{n}{n}-{path}",
         ] {
             assert!(text.parse::<NameTemplate>().is_err(), "{text:?}");
         }
@@ -276,9 +305,14 @@ mod tests {
     #[test]
     fn files_of_a_stream_are_known_by_their_names_and_ordered() {
         let (cam, other) = (path("live/cam"), path("live/cam-20000229"));
-        for text in
-            ["{path}-{date}-{time}-{n}", "{path}/{date}-{time}", "{date}/{path}_{n}", "{path}", "{n}{path}"]
-        {
+        for text in [
+            "{path}-{date}-{time}-{n}",
+            "{path}/{date}-{time}",
+            "{date}/{path}_{n}",
+            "{path}",
+            "{n}_{path}",
+            "{path}-{date}{n}",
+        ] {
             let template = template(text);
             let name = template.name(&cam, 951_782_400, 12);
             let order = template.order(&cam, &name).unwrap();

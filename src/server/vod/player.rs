@@ -78,7 +78,7 @@ pub(super) struct FilePlayer {
     /// Sent before what the reader gives.
     ahead: VecDeque<Tag>,
     next: Option<Tag>,
-    /// Of the newest frame that was sent.
+    /// Of the newest frame that was sent, or passed over because the client does not want it.
     position: u32,
     limit: Limit,
     /// What comes next lies behind it.
@@ -376,6 +376,11 @@ impl FilePlayer {
                 }
                 return Pumped::Until(due + (self.buffer / 4).min(MAX_BURST));
             }
+            // Not before its time: who wants neither for a while goes on where the file is then.
+            if !self.wants(&tag) {
+                self.position = if tag.classify().role.is_frame() { tag.timestamp.0 } else { self.position };
+                continue;
+            }
             let shown = Timestamp(tag.timestamp.0.saturating_sub(self.base));
             let sent = Tag { timestamp: shown, ..tag.clone() };
             if session.output_len() >= QUEUE || session.send_tag(self.stream, &sent).is_err() {
@@ -403,15 +408,14 @@ impl FilePlayer {
         self.ahead.extend(self.reader.headers());
     }
 
-    /// The next tag that the client gets.
+    /// The next tag between start and end, whether the client wants it or not.
     fn take(&mut self) -> Option<Tag> {
         loop {
             let tag = match self.ahead.pop_front().or_else(|| self.next.take()) {
                 Some(tag) => tag,
                 None => self.read()?,
             };
-            let role = tag.classify().role;
-            let is_frame = role.is_frame();
+            let is_frame = tag.classify().role.is_frame();
             self.is_at_limit = match self.limit {
                 Limit::Reached => true,
                 Limit::At(end) => is_frame && tag.timestamp.0 >= end,
@@ -424,19 +428,27 @@ impl FilePlayer {
             if is_frame && tag.timestamp.0 < self.base {
                 continue;
             }
-            match tag.kind {
-                TagKind::Audio if !self.wants_audio => continue,
-                TagKind::Video if self.video == Video::Off => continue,
-                TagKind::Video if self.video == Video::AwaitsKeyframe && role == TagRole::Frame => continue,
-                TagKind::Video if is_frame => self.video = Video::On,
-                _ => {}
-            }
             // A picture, if there are any.
             let has_video = self.reader.info().video.is_some() && self.video != Video::Off;
             if self.limit == Limit::OneFrame && is_frame && has_video && tag.kind == TagKind::Audio {
                 continue;
             }
             return Some(tag);
+        }
+    }
+
+    /// Whether the client wants a tag that is due.
+    fn wants(&mut self, tag: &Tag) -> bool {
+        let role = tag.classify().role;
+        match tag.kind {
+            TagKind::Audio => self.wants_audio,
+            TagKind::Video if self.video == Video::Off => false,
+            TagKind::Video if self.video == Video::AwaitsKeyframe && role == TagRole::Frame => false,
+            TagKind::Video if role.is_frame() => {
+                self.video = Video::On;
+                true
+            }
+            TagKind::Video | TagKind::Data => true,
         }
     }
 
