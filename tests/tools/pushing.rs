@@ -93,6 +93,8 @@ fn wrong_usage_is_2_and_what_fails_later_is_1_each_in_one_line() {
         (&["--loop", "2", "-", &url], 2, "push: -: --loop is for files"),
         (&["exec:", &url], 2, "push: exec:: nothing behind the ="),
         (&["exec:exit 3", &open_url], 1, "push: exec:exit 3: the command has ended with exit code 3"),
+        (&["-", &open_url], 1, "push: -: it ended before any media came"),
+        (&["exec:echo -n FL", &open_url], 1, "push: exec:echo -n FL: it breaks off after 2 bytes"),
         (&["exec:echo not media at all", &open_url], 1, "push: exec:echo not media at all: neither FLV nor"),
         (&["rtmp://127.0.0.1:1/live/far", &open_url], 1, "push: rtmp://127.0.0.1:1/live/far: "),
         (&["x.h264?fps=many", &url], 2, "push: x.h264?fps=many: fps is not"),

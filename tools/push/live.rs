@@ -140,6 +140,9 @@ impl<'a> Push<'a> {
                 }
                 // It may begin anew.
                 Produced::Nothing | Produced::Ended(_) => publisher.serve(Instant::now())?,
+                Produced::Over if self.first.is_none() => {
+                    return Err(failed("it ended before any media came".to_string()));
+                }
                 Produced::Over => return Ok(()),
             }
         }

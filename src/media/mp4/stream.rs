@@ -89,7 +89,11 @@ impl Mp4Stream {
         match &mut self.reader {
             Some(reader) => reader.received = None,
             None if !self.held.header.is_empty() => self.open(self.held.size()?)?,
-            None => {}
+            None if self.held.media.is_empty() => {}
+            None => {
+                let offset = self.held.size()?;
+                return Err(MediaError::Malformed { what: "the file breaks off in its header", offset });
+            }
         }
         Ok(())
     }
@@ -423,6 +427,7 @@ mod tests {
         assert_eq!(refusal(&mp4_box(b"moof", &[])), "a fragment before the header (moov) at byte 0");
         assert_eq!(refusal(b"\x7f\0\0\0abcd"), "the header is too large");
         let header = film(&two_seconds(), Layout::MoovFirst, 5);
+        assert_eq!(refusal(&header[..300]), "the file breaks off in its header at byte 300");
         let header = &header[..header.windows(4).position(|window| window == b"mdat").unwrap() - 4];
         let endless = [header, b"\0\0\0\0mdat", &vec![0; MAX_HELD]].concat();
         assert_eq!(received(&endless, 1 << 20).map(|(tags, _)| tags.len()), Ok(3 + 144));

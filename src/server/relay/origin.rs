@@ -105,7 +105,9 @@ impl Manager {
                     self.running.remove(&path);
                     // Somebody may have come after it had looked for the last time.
                     self.consider(path);
-                    if let Some(path) = self.waiting.pop_front() {
+                    // Of those that wait, some have gone: who does not need the place leaves it to the next.
+                    while self.running.len() < MAX_PULLS {
+                        let Some(path) = self.waiting.pop_front() else { break };
                         self.consider(path);
                     }
                 },

@@ -118,6 +118,9 @@ impl Demux {
         match &mut self.state {
             State::Mp4(stream) => return stream.finish().map_err(|error| error.to_string()),
             State::Raw(raw) => raw.finish(),
+            State::Unknown(seen) if !seen.is_empty() => {
+                return Err(format!("it breaks off after {} bytes, which tell no format", seen.len()));
+            }
             State::Unknown(_) | State::Flv(_) => {}
         }
         Ok(())
