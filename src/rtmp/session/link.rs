@@ -7,10 +7,10 @@
 //! and only once the peer announced one. Those of the peer only count: many clients never send any, so sending
 //! never waits for them. nginx-rtmp and SRS restart their count near 0xF0000000: a smaller value is no error.
 
-use super::{State, Stats, event::RequestId, timers::Timers};
+use super::{Stats, event::RequestId, timers::Timers};
 use crate::{
     amf::Object,
-    base::{MonoTime, Payload},
+    base::{MonoTime, Output, Payload, Purpose, State},
     flv::Tag,
     rtmp::{
         At, Error, ErrorKind, Limits, MessageStreamId, SendError, Timer,
@@ -20,7 +20,6 @@ use crate::{
             BandwidthLimit, Command, DecodeFailure, Ignored, Message, UserControl, media_kind,
             peer_bandwidth_body, type_id,
         },
-        output::{Output, Purpose},
     },
 };
 use alloc::{boxed::Box, vec::Vec};
@@ -432,16 +431,11 @@ impl Link {
         Ok(())
     }
 
-    /// One piece may be larger than the whole limit: it passes when nothing else waits.
     fn has_room(&self, len: usize) -> Result<(), SendError> {
         if self.state() != State::Open {
             return Err(SendError::NotOpen);
         }
-        let queued = self.output.len();
-        if queued > 0 && queued + len > self.limits.max_queued_output {
-            return Err(SendError::WouldExceed);
-        }
-        Ok(())
+        self.output.has_room(len, self.limits.max_queued_output)
     }
 
     pub(super) fn output(&self) -> &Output {

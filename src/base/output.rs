@@ -1,14 +1,15 @@
-//! The outgoing slice queue: small owned bytes and shared payloads in, slices for vectored writes out.
+//! The outgoing slice queue of a session: small owned bytes and shared payloads in, slices for vectored writes out.
 //!
-//! Owned bytes (chunk headers, whole small replies) lie one behind the other in one buffer, so that replies that
+//! Owned bytes (headers of chunks, whole small replies) lie one behind the other in one buffer, so that replies that
 //! follow each other leave in one slice and no header costs an allocation. Payloads are shared, never copied.
-//! Not here: what the bytes mean (`chunk`), and how much may wait (`session`, by [`Output::len`] and
-//! [`Output::reply_len`]).
+//! Not here: what the bytes mean, and how much may wait: both are the protocol's, by [`Output::has_room`] and
+//! [`Output::reply_len`].
 //! Bounds: none of its own. A drained queue keeps `KEPT_ENTRIES` and `KEPT_BYTES` at most: ten thousand idle
 //! connections are normal.
 
-use crate::base::Payload;
+use super::Payload;
 use alloc::{collections::VecDeque, vec::Vec};
+use core::fmt;
 
 /// What bytes are queued for. Both wait in one queue but are counted apart, because a peer that asks and never
 /// reads is another problem than a slow player.
@@ -18,6 +19,15 @@ pub enum Purpose {
     Media,
     /// Everything else: handshake, control messages, commands and their replies.
     Reply,
+}
+
+/// Why media was not queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SendError {
+    /// As much as may wait waits already (`max_queued_output` of the session's limits): drop up to the next keyframe.
+    WouldExceed,
+    /// Nothing is open for media in this direction, or the session is closing.
+    NotOpen,
 }
 
 /// See the module.
@@ -91,6 +101,15 @@ impl Output {
     /// Nothing waits.
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// Whether `len` more bytes of media may wait beside those that do, where `max` may. One piece may be larger than
+    /// that: it passes when nothing else waits.
+    ///
+    /// # Errors
+    /// `WouldExceed` if not.
+    pub fn has_room(&self, len: usize, max: usize) -> Result<(), SendError> {
+        if self.len > 0 && self.len + len > max { Err(SendError::WouldExceed) } else { Ok(()) }
     }
 
     /// Bytes of [`Purpose::Reply`] that wait.
@@ -167,6 +186,17 @@ impl Output {
         }
     }
 }
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SendError::WouldExceed => "output queue is full",
+            SendError::NotOpen => "not open for media",
+        })
+    }
+}
+
+impl core::error::Error for SendError {}
 
 #[cfg(any(test, feature = "fuzzing"))]
 impl Output {
