@@ -15,7 +15,7 @@ impl Session {
             Body::Stream | Body::Unframed => (Framing::Plain, None),
         };
         let has_end = is_bodiless || left.is_some() || framing == Framing::Chunked;
-        let keeps_alive = asked.keeps_alive && has_end && !response.closes && !self.is_half_closed;
+        let keeps_alive = asked.keeps_alive && has_end && !response.closes;
         let _ = match left {
             _ if is_bodiless => Ok(()),
             Some(len) => write!(head, "Content-Length: {len}\r\n"),

@@ -15,10 +15,9 @@ impl Session {
         }
         match &mut self.phase {
             Phase::Head(reader) => {
-                let was_empty = reader.is_empty();
                 let received = reader.receive(input, &self.limits);
                 // The first request's deadline runs since the connection was made.
-                if was_empty && self.deadline.is_none_or(|(timer, _)| timer == Timer::Idle) {
+                if self.deadline.is_none_or(|(timer, _)| timer == Timer::Idle) {
                     self.set_deadline(Timer::Head, self.limits.head_timeout);
                 }
                 match received {

@@ -12,6 +12,9 @@
 //! **What is wrong with a request** is answered here ([`Event::Refused`] tells it for the log), and the connection closes
 //! behind the answer. **Errors** are what cannot be answered; they are fatal and sticky.
 //!
+//! **A peer that reads nothing** is the caller's to notice: as long as output waits, no deadline here ends a session that
+//! is idle or closing.
+//!
 //! **The peer's end.** A client may close its side behind its request and wait for the response: after `handle_eof` the
 //! session lives on, in [`State::Open`] or [`State::Closing`], until that is written. Only [`State::Closed`] is the end.
 
