@@ -6,6 +6,7 @@
 //! | [`base`] | shared bytes, clocks, reading of fields: what all of them build on | no |
 //! | [`codec`] | what is inside of tags: records, parameter sets, raw streams | no |
 //! | [`flv`] | tags: the currency of the server; FLV reader and writer | no |
+//! | [`http`] | one HTTP connection of a server as a state machine, WebSocket included | no |
 //! | [`rtmp`] | one RTMP connection as a state machine, client or server | no |
 //! | `media` | recorded files as tags, whoever reads their bytes | feature `std` |
 //! | `mp4` | MP4 files: boxes, and writing them | feature `std` |
@@ -13,7 +14,7 @@
 //! | `cli` | the flags of the program | feature `server` |
 //! | `server` | sockets, threads, clocks, files: the only impure part | feature `server` |
 //!
-//! With `--no-default-features` only the first five are built, for `no_std` with `alloc`.
+//! With `--no-default-features` only the first six are built, for `no_std` with `alloc`.
 #![no_std]
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -30,6 +31,7 @@ pub mod codec;
 pub mod flv;
 #[cfg(any(feature = "fuzzing", test))]
 pub mod fuzz;
+pub mod http;
 #[cfg(feature = "std")]
 pub mod media;
 #[cfg(feature = "std")]

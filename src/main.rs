@@ -101,7 +101,7 @@ fn fail(message: &str) -> ExitCode {
 /// What to type next.
 fn announce(server: &Server, has_demo: bool) {
     for address in server.addresses() {
-        info!("listening on {address} (RTMP)");
+        info!("listening on {address} (RTMP, HTTP)");
     }
     let url = server.url();
     info!("publish: ffmpeg -re -i FILE -c copy -f flv {url}/live/NAME");

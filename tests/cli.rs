@@ -178,7 +178,7 @@ fn a_log_that_nobody_reads_stops_nothing() {
     for _ in 0..1500 {
         let mut peer = TcpStream::connect(address).unwrap();
         peer.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-        std::io::Write::write_all(&mut peer, b"GET / HTTP/1.1\r\n\r\n").unwrap();
+        std::io::Write::write_all(&mut peer, b"SSH-2.0-client\r\n").unwrap();
         let error = peer.read(&mut [0]).err().map(|error| error.kind());
         assert!(error.is_none_or(|kind| kind == std::io::ErrorKind::ConnectionReset), "{error:?}");
     }
@@ -216,7 +216,7 @@ fn a_capture_that_hangs_holds_nothing_up() {
     socket.connect(&address.into()).unwrap();
     running.line("#1 opened");
     let mut other = TcpStream::connect(address).unwrap();
-    std::io::Write::write_all(&mut other, b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    std::io::Write::write_all(&mut other, b"SSH-2.0-client\r\n").unwrap();
     running.line("#2 closed: not RTMP");
     running.signal(Signal::TERM);
     let (status, took) = running.wait();
@@ -232,7 +232,7 @@ fn captures_are_written() {
     let mut running = Running::start(&["-l", "127.0.0.1:0", "--capture", &arg]);
     let mut silent = TcpStream::connect(running.address()).unwrap();
     // Another protocol: the server hangs up.
-    std::io::Write::write_all(&mut silent, b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    std::io::Write::write_all(&mut silent, b"SSH-2.0-client\r\n").unwrap();
     let _ = silent.read(&mut [0]);
     running.line("closed: not RTMP");
     running.signal(Signal::TERM);
@@ -240,5 +240,5 @@ fn captures_are_written() {
     let files: Vec<_> = fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert_eq!(files.len(), 1);
     let bytes = fs::read(&files[0]).unwrap();
-    assert!(bytes.windows(5).any(|window| window == b"GET /"), "the capture holds what was read");
+    assert!(bytes.windows(5).any(|window| window == b"SSH-2"), "the capture holds what was read");
 }

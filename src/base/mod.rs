@@ -1,10 +1,16 @@
-//! What every protocol and format builds on: shared bytes, the two clocks, checked reading of fields.
+//! What every protocol and format builds on: shared bytes and the queue they leave by, the two clocks, the life of a
+//! session, checked reading of fields.
 //!
-//! Nothing here knows of any of them, and nothing here uses another module of the crate.
+//! Nothing here uses another module of the crate, and nothing knows of protocols but `sniff`, which tells them apart.
 
+pub mod life;
+pub mod output;
 pub mod payload;
+pub mod sniff;
 pub mod time;
 pub mod wire;
 
+pub use life::{CloseReason, State};
+pub use output::{Output, Purpose, SendError};
 pub use payload::Payload;
 pub use time::{MonoTime, Timestamp};

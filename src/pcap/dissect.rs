@@ -12,14 +12,13 @@ use super::{
     oddity::{self, Oddity, OddityKind},
 };
 use crate::{
-    base::{MonoTime, Timestamp, wire::Cursor},
+    base::{MonoTime, Output, Timestamp, wire::Cursor},
     flv::{Tag, TagKind, TagRole},
     rtmp::{
         Limits,
         chunk::{self, RawMessage},
         handshake::Handshake,
         message::{DecodeFailure, Message, type_id},
-        output::Output,
     },
 };
 use alloc::{collections::BTreeMap, vec::Vec};

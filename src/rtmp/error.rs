@@ -105,15 +105,6 @@ pub enum ApiMisuse {
     WrongState,
 }
 
-/// Why a tag was not queued.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SendError {
-    /// [`super::limits::Limits::max_queued_output`] bytes wait already: drop up to the next keyframe.
-    WouldExceed,
-    /// The stream is not open for media in this direction, or the session is closing.
-    NotOpen,
-}
-
 impl Error {
     /// An error at a place.
     pub const fn new(kind: ErrorKind, at: At) -> Error {
@@ -197,15 +188,5 @@ impl fmt::Display for ApiMisuse {
     }
 }
 
-impl fmt::Display for SendError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            SendError::WouldExceed => "output queue is full",
-            SendError::NotOpen => "stream is not open for media",
-        })
-    }
-}
-
 impl core::error::Error for Error {}
 impl core::error::Error for ApiMisuse {}
-impl core::error::Error for SendError {}

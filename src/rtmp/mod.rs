@@ -49,10 +49,10 @@ pub mod error;
 pub mod handshake;
 pub mod limits;
 pub mod message;
-pub mod output;
 pub mod session;
 
-pub use error::{ApiMisuse, At, Error, ErrorKind, Malformed, Misbehaviour, SendError, Timer};
+pub use crate::base::SendError;
+pub use error::{ApiMisuse, At, Error, ErrorKind, Malformed, Misbehaviour, Timer};
 pub use limits::{Limit, Limits};
 pub use session::{ClientConfig, Event, ServerConfig, Session};
 

@@ -15,17 +15,16 @@ use super::{
     capture::Recorder,
     player::Action,
     port::{ConnectionId, Mailbox, Port},
+    protocol::{Failure, Protocol},
     registry::{Ending, Publishing},
     relay::StreamId,
+    shared_tag::{Form, Offer},
     staging::Staged,
 };
 use crate::{
-    base::MonoTime,
-    rtmp::{
-        Error, MessageStreamId, SendError, Session,
-        chunk::EncodedTags,
-        session::{CloseReason, Notice, State},
-    },
+    base::{CloseReason, MonoTime, SendError, State},
+    http::{Framing, Refusal},
+    rtmp::{MessageStreamId, session::Notice},
 };
 use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 use core::{fmt, net::SocketAddr, time::Duration};
@@ -63,7 +62,7 @@ pub(super) struct Connection {
     /// Output has waited since then without a byte being taken.
     stalled_since: Option<MonoTime>,
     recorder: Option<Recorder>,
-    pub(super) session: Session,
+    pub(super) protocol: Protocol,
     /// Where others leave word for this connection, and its identity.
     pub(super) mailbox: Arc<Mailbox>,
     pub(super) peer: SocketAddr,
@@ -111,10 +110,12 @@ pub(super) enum End {
     Closed(CloseReason),
     /// We said no.
     Refused(&'static str),
+    /// What it asked for was no request.
+    Request(Refusal),
     /// It said goodbye, or closed while it did nothing.
     PeerClosed,
     /// The session ended it.
-    Session(Error),
+    Session(Failure),
     /// The socket failed.
     Io(IoErrorKind),
 }
@@ -141,7 +142,7 @@ impl Connection {
         log::info!("{id} opened: {shown}");
         Connection {
             socket,
-            session: Session::server(shared.session.clone(), shared.seed(), now),
+            protocol: Protocol::new(now),
             mailbox: Arc::new(Mailbox::new(id, peer.ip(), owner)),
             peer: shown,
             app: String::new(),
@@ -195,7 +196,7 @@ impl Connection {
 
     /// Nothing is left to do but to drop it.
     pub(super) fn is_over(&self) -> bool {
-        self.is_over || self.session.state() == State::Closed
+        self.is_over || self.protocol.state() == State::Closed
     }
 
     /// Reads and handles what has come, or as much as a turn may; [`Connection::needs_read`] tells whether there is
@@ -207,7 +208,7 @@ impl Connection {
                 let input = core::mem::take(&mut self.leftover);
                 self.take(cx, &input);
             }
-            if !self.may_read || !self.leftover.is_empty() || !self.session.wants_input() {
+            if !self.may_read || !self.leftover.is_empty() || !self.protocol.wants_input() {
                 // Nothing can be written that would let the session take more.
                 if self.is_broken {
                     self.fail(cx, End::Io(IoErrorKind::BrokenPipe));
@@ -247,11 +248,11 @@ impl Connection {
     pub(super) fn flush_staged(&mut self, now: MonoTime, mut staged: Option<&Staged<'_>>) {
         // A capture needs to see what leaves.
         staged.take_if(|_| self.recorder.is_some());
-        while !self.is_blocked && !self.is_broken && self.session.output_len() > 0 {
+        while !self.is_blocked && !self.is_broken && self.protocol.output_len() > 0 {
             if let Some(sent) = staged.and_then(|staged| self.send_staged(staged)) {
                 match sent {
                     Ok(written) => {
-                        self.session.advance_output(written);
+                        self.protocol.advance_output(written);
                         self.stalled_since = None;
                     }
                     Err(error) if error.kind() == IoErrorKind::WouldBlock => self.is_blocked = true,
@@ -261,7 +262,7 @@ impl Connection {
                 continue;
             }
             let mut slices: [&[u8]; MAX_SLICES] = [&[]; MAX_SLICES];
-            let filled = self.session.output(&mut slices);
+            let filled = self.protocol.output(&mut slices);
             let queued: usize = slices[..filled].iter().map(|slice| slice.len()).sum();
             let result = match slices[..filled] {
                 // The kernel takes a plain write for less than a vectored one.
@@ -273,7 +274,7 @@ impl Connection {
                     if let Some(recorder) = &mut self.recorder {
                         recorder.output(&slices[..filled], written);
                     }
-                    self.session.advance_output(written);
+                    self.protocol.advance_output(written);
                     self.stalled_since = None;
                     // The rest would only meet WouldBlock.
                     self.is_blocked = written < queued;
@@ -290,8 +291,8 @@ impl Connection {
         if self.is_blocked {
             self.stalled_since.get_or_insert(now);
         }
-        let is_closing = self.session.state() == State::Closing;
-        if is_closing && !self.is_shut && (self.is_broken || self.session.output_len() == 0) {
+        let is_closing = self.protocol.state() == State::Closing;
+        if is_closing && !self.is_shut && (self.is_broken || self.protocol.output_len() == 0) {
             self.is_shut = true;
             // Fails if the peer is gone already, which the next read tells.
             let _ = self.socket.shutdown(std::net::Shutdown::Write);
@@ -301,13 +302,13 @@ impl Connection {
     /// `None` if something else comes first.
     fn send_staged(&self, staged: &Staged<'_>) -> Option<io::Result<usize>> {
         let mut first: [&[u8]; 1] = [&[]];
-        self.session.output(&mut first);
+        self.protocol.output(&mut first);
         staged.send(&self.socket, first[0])
     }
 
     /// There is something to read or to take although no event will say so.
     pub(super) fn needs_read(&self) -> bool {
-        self.is_broken || ((self.may_read || !self.leftover.is_empty()) && self.session.wants_input())
+        self.is_broken || ((self.may_read || !self.leftover.is_empty()) && self.protocol.wants_input())
     }
 
     /// The last write has failed or was refused: its thread has to look at it.
@@ -317,13 +318,13 @@ impl Connection {
 
     /// When to call [`Connection::handle_timeout`].
     pub(super) fn deadline(&self) -> Option<MonoTime> {
-        self.session.poll_timeout().into_iter().chain(self.stall_deadline()).min()
+        self.protocol.poll_timeout().into_iter().chain(self.stall_deadline()).min()
     }
 
     /// A deadline may have passed.
     pub(super) fn handle_timeout(&mut self, cx: &mut Context<'_>) {
-        if self.session.poll_timeout().is_some_and(|at| at <= cx.now) {
-            let result = self.session.handle_timeout(cx.now);
+        if self.protocol.poll_timeout().is_some_and(|at| at <= cx.now) {
+            let result = self.protocol.handle_timeout(cx.now);
             self.handle_events(cx);
             if let Err(error) = result {
                 self.flush(cx.now);
@@ -331,7 +332,7 @@ impl Connection {
             }
         }
         if self.stall_deadline().is_some_and(|at| at <= cx.now) {
-            match self.session.state() {
+            match self.protocol.state() {
                 State::Open => self.close(cx, CloseReason::TooSlow),
                 _ => self.fail(cx, End::Closed(CloseReason::TooSlow)),
             }
@@ -343,7 +344,7 @@ impl Connection {
         if self.end.is_none() {
             self.end = Some(End::Closed(why));
         }
-        self.session.close(cx.now, why);
+        self.protocol.close(cx.now, why);
         // A fresh span: what the goodbye needs must not be cut off by an old stall.
         self.stalled_since = None;
         self.release(cx);
@@ -353,44 +354,65 @@ impl Connection {
     pub(super) fn check_mail(&mut self, cx: &mut Context<'_>) {
         for (stream, notice) in self.mailbox.take_notices() {
             // A stream may have gone meanwhile, with its connection or alone.
-            if self.session.state() == State::Open {
-                let _ = self.session.notify(stream, notice);
+            if let Some(session) = self.protocol.rtmp().filter(|session| session.state() == State::Open) {
+                let _ = session.notify(stream, notice);
             }
         }
-        if let Some(why) = self.mailbox.pending().filter(|_| self.session.state() == State::Open) {
+        if let Some(why) = self.mailbox.pending().filter(|_| self.protocol.state() == State::Open) {
             self.close(cx, why);
         }
     }
 
-    /// Queues tags for a player.
-    pub(super) fn offer(&mut self, stream: MessageStreamId, tags: &EncodedTags) -> Result<(), SendError> {
-        self.session.send_encoded(stream, tags)
+    /// In which form a player gets its stream.
+    pub(super) fn form(&self) -> Form {
+        match &self.protocol {
+            Protocol::Http(session) => Form::Flv(session.framing().unwrap_or(Framing::Plain)),
+            _ => Form::Rtmp,
+        }
     }
 
-    /// Tells a player about its stream.
+    /// Queues tags for a player.
+    pub(super) fn offer(&mut self, stream: MessageStreamId, tags: Offer<'_>) -> Result<(), SendError> {
+        match &mut self.protocol {
+            Protocol::Rtmp(session) => session.send_encoded(stream, tags.rtmp()),
+            Protocol::Http(session) => {
+                let framing = session.framing().ok_or(SendError::NotOpen)?;
+                session.send_piece(tags.flv(framing))
+            }
+            Protocol::Unknown(_) => Err(SendError::NotOpen),
+        }
+    }
+
+    /// Tells a player about its stream. Players over HTTP are told by [`Connection::end_response`] alone.
     pub(super) fn notify(&mut self, stream: MessageStreamId, notice: Notice) {
-        if let Err(misuse) = self.session.notify(stream, notice) {
+        if let Some(Err(misuse)) = self.protocol.rtmp().map(|session| session.notify(stream, notice)) {
             log::error!("{} notice on stream {stream}: {misuse}", self.id());
+        }
+    }
+
+    /// Ends the response that a stream is sent by, if it is one: its stream is over.
+    pub(super) fn end_response(&mut self, now: MonoTime) {
+        if let Some(session) = self.protocol.http() {
+            // Fails if the client has left.
+            let _ = session.end(now);
         }
     }
 
     /// The last words: called once, when the connection is over.
     pub(super) fn finish(mut self, cx: &mut Context<'_>) {
         self.release(cx);
-        let stats = self.session.stats();
+        let (bytes_in, bytes_out) = self.protocol.bytes();
         cx.shared.stats.connections.subtract(1);
-        cx.shared.stats.bytes_in.add(stats.bytes_in);
-        cx.shared.stats.bytes_out.add(stats.bytes_out);
+        cx.shared.stats.bytes_in.add(bytes_in);
+        cx.shared.stats.bytes_out.add(bytes_out);
         let end = self.end.take().unwrap_or(End::PeerClosed);
         if let Some(recorder) = self.recorder.take() {
             recorder.end(matches!(end, End::Io(_)) || self.is_broken);
         }
         let lasted = cx.now.since(self.opened);
         log::info!(
-            "{} closed: {end}, {} bytes in, {} bytes out, {:.1} s",
+            "{} closed: {end}, {bytes_in} bytes in, {bytes_out} bytes out, {:.1} s",
             self.id(),
-            stats.bytes_in,
-            stats.bytes_out,
             lasted.as_secs_f64()
         );
     }
@@ -404,7 +426,7 @@ impl Connection {
     fn take(&mut self, cx: &mut Context<'_>, mut input: &[u8]) {
         let mut is_stuck = false;
         while !input.is_empty() && !self.is_over() {
-            let taken = match self.session.handle_input(cx.now, input) {
+            let taken = match self.protocol.handle_input(cx.now, input, cx.shared) {
                 Ok(taken) => taken,
                 Err(error) => {
                     self.handle_events(cx);
@@ -433,10 +455,12 @@ impl Connection {
 
     fn peer_closed(&mut self, cx: &mut Context<'_>) {
         self.may_read = false;
-        let result = self.session.handle_eof(cx.now);
+        let result = self.protocol.handle_eof(cx.now);
         self.handle_events(cx);
         self.flush(cx.now);
         match result {
+            // It may close its side behind a request and wait for the response.
+            Ok(()) if self.protocol.http().is_some() && self.protocol.state() != State::Closed => {}
             Ok(()) => self.fail(cx, End::PeerClosed),
             Err(error) => self.fail(cx, End::Session(error)),
         }
@@ -454,7 +478,7 @@ impl Connection {
             Some(
                 End::Closed(CloseReason::TakenOver | CloseReason::TooSlow) | End::Session(_) | End::Io(_),
             ) => Ending::Lost,
-            Some(End::Closed(_) | End::Refused(_)) => Ending::Proper,
+            Some(End::Closed(_) | End::Refused(_) | End::Request(_)) => Ending::Proper,
             // Without a word: the session reports a proper end stream by stream, before.
             Some(End::PeerClosed) | None => Ending::Lost,
         };
@@ -483,6 +507,7 @@ impl fmt::Display for End {
             End::Closed(CloseReason::TakenOver) => f.write_str("another publisher took over"),
             End::Closed(CloseReason::Kicked) => f.write_str("by the operator"),
             End::Refused(what) => write!(f, "refused: {what}"),
+            End::Request(refusal) => write!(f, "refused: {refusal}"),
             End::PeerClosed => f.write_str("peer closed the connection"),
             End::Session(error) => write!(f, "{error}"),
             End::Io(kind) => write!(f, "{kind}"),

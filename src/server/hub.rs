@@ -349,6 +349,17 @@ impl Hub {
         self.lock().has_players()
     }
 
+    /// Whether it has sound, and pictures: by what came lately, or by its configuration.
+    pub(super) fn tracks(&self) -> (bool, bool) {
+        let state = self.lock();
+        let has = |kind| {
+            state.headers.iter().any(|tag| tag.tag().kind == kind && tag.role() == TagRole::SequenceHeader)
+        };
+        let carries = |kind| state.gop.tags().iter().any(|tag| tag.tag().kind == kind);
+        let [audio, video] = [TagKind::Audio, TagKind::Video].map(|kind| has(kind) || carries(kind));
+        (audio, video)
+    }
+
     /// How many players have come so far, those included that are gone.
     pub(super) fn joined(&self) -> u64 {
         self.lock().joined

@@ -29,6 +29,7 @@
 //! | `jobs`, `tap` | blocking threads, and a stream as one of them hears it |
 //! | `source`, `relay`, `record`, `media`, `demo` | streams that weir feeds, sends on and writes to files; files opened |
 //! | `client` | the other side of RTMP, blocking |
+//! | `protocol`, `watching` | what a connection speaks; what HTTP requests mean |
 //! | `config`, `listen` | what a server is started with; the sockets that clients connect to |
 //! | `backoff`, `coalescing`, `capture`, `stats`, `networks`, `path`, `file_limit`, `signals` | one small matter each |
 
@@ -53,6 +54,7 @@ mod path;
 mod player;
 mod pool;
 mod port;
+mod protocol;
 mod reactor;
 mod record;
 mod registry;
@@ -70,6 +72,7 @@ mod tap;
 #[cfg(test)]
 mod testing;
 mod vod;
+mod watching;
 
 pub use cache::MAX_GOP_TIME;
 pub use config::Config;
@@ -87,6 +90,7 @@ pub use vod::{MAX_FILE_PLAYERS, MEDIA_APP};
 
 use crate::{
     base::MonoTime,
+    http,
     rtmp::{
         Limits, MessageStreamId, ServerConfig,
         session::{PublishType, RejectReason},
@@ -160,6 +164,10 @@ struct Shared {
     started: Instant,
     registry: Arc<Registry>,
     session: ServerConfig,
+    http: http::Limits,
+    /// Streams that come when somebody plays them: all of them, or those.
+    has_origin: bool,
+    on_demand: Vec<StreamPath>,
     merge: Merge,
     stall_timeout: Duration,
     /// Who this server is to others that it fetches from.
@@ -199,6 +207,9 @@ impl Server {
         let (sockets, waker) = Sockets::new(listeners.len()).map_err(StartError::System)?;
         let (control, messages) = unbounded();
         let port = Arc::new(Port::new(control, waker));
+        let is_on_demand = |source: &&source::SourceConfig| source.start == source::Start::OnDemand;
+        let on_demand =
+            config.sources.iter().filter(is_on_demand).map(|source| source.path.clone()).collect();
         let (wanted, asked) = match config.origin {
             Some(origin) => {
                 let (wanted, paths) = unbounded();
@@ -224,7 +235,10 @@ impl Server {
         let shared = Arc::new(Shared {
             started: Instant::now(),
             registry: Registry::new(policy, port.clone()),
+            http: http::Limits { max_queued_output: config.max_queue, ..http::Limits::default() },
             session: ServerConfig { limits, chunk_size: SEND_CHUNK_SIZE, ..ServerConfig::default() },
+            has_origin: asked.is_some(),
+            on_demand,
             merge: config.merge,
             stall_timeout: config.stall_timeout,
             id: ServerId::random(),

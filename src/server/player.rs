@@ -4,7 +4,13 @@
 //! first keyframe after half of the queue is written (any frame, if the stream has no video or no keyframes).
 //! Configuration that changed meanwhile is sent first.
 
-use super::{connection::Connection, registry::HubHandle, shared_tag::SharedTag, stats::Throttle, vod::Ask};
+use super::{
+    connection::Connection,
+    registry::HubHandle,
+    shared_tag::{Form, SharedTag},
+    stats::Throttle,
+    vod::Ask,
+};
 use crate::{
     base::{MonoTime, Timestamp},
     flv::{TagKind, TagRole},
@@ -113,6 +119,8 @@ pub(super) struct Player {
     /// Index of its connection.
     pub(super) index: usize,
     pub(super) stream: MessageStreamId,
+    /// How it gets tags.
+    pub(super) form: Form,
     /// It has everything up to this step.
     pub(super) since: u64,
     flow: Flow,
@@ -187,8 +195,7 @@ pub(super) enum Admission {
 impl Player {
     /// One that has everything up to the step `since` and the headers of `version`.
     pub(super) fn new(
-        index: usize,
-        stream: MessageStreamId,
+        (index, stream, form): (usize, MessageStreamId, Form),
         terms: Terms,
         since: u64,
         version: u32,
@@ -197,6 +204,7 @@ impl Player {
         Player {
             index,
             stream,
+            form,
             since,
             flow: if is_paused { Flow::Paused } else { Flow::On },
             wants_audio: wanted.audio,
@@ -344,7 +352,7 @@ impl Player {
             connection.id(),
             connection.peer,
             hub.path(),
-            connection.session.output_len(),
+            connection.protocol.output_len(),
             rules.max_queue,
         );
     }
@@ -367,7 +375,7 @@ mod tests {
     const VIDEO: Media = Media { has_video: true, has_keyframes: true };
 
     fn player(flow: Flow) -> Player {
-        let mut player = Player::new(0, MessageStreamId(1), Terms::default(), 0, 0);
+        let mut player = Player::new((0, MessageStreamId(1), Form::Rtmp), Terms::default(), 0, 0);
         player.flow = flow;
         player
     }

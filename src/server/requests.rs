@@ -9,6 +9,7 @@ use super::{
     connection::{Connection, Context, End, Role},
     path::StreamPath,
     player::{Action, Terms},
+    protocol::Protocol,
     registry::Ending,
     relay::identity,
     vod::{Ask, Entry},
@@ -16,7 +17,7 @@ use super::{
 use crate::{
     amf::Value,
     rtmp::{
-        ApiMisuse, MessageStreamId,
+        ApiMisuse, MessageStreamId, Session,
         session::{Call, Event, Play, PlayStart, Publish, RejectReason, RequestId, State},
     },
 };
@@ -29,11 +30,21 @@ impl Connection {
     /// Takes events until there are none. True if there were any.
     pub(super) fn handle_events(&mut self, cx: &mut Context<'_>) -> bool {
         let mut any = false;
-        while let Some(event) = self.session.poll_event() {
+        loop {
+            match &mut self.protocol {
+                Protocol::Unknown(_) => break,
+                Protocol::Rtmp(session) => match session.poll_event() {
+                    Some(event) => self.handle_event(cx, event),
+                    None => break,
+                },
+                Protocol::Http(session) => match session.poll_event() {
+                    Some(event) => self.handle_http(cx, event),
+                    None => break,
+                },
+            }
             any = true;
-            self.handle_event(cx, event);
         }
-        if any && self.session.state() != State::Open && self.session.state() != State::Handshaking {
+        if any && self.protocol.state() != State::Open && self.protocol.state() != State::Handshaking {
             self.release(cx);
         }
         any
@@ -245,8 +256,7 @@ impl Connection {
     }
 
     pub(super) fn accept(&mut self, request: RequestId) {
-        let result = self.session.accept(request);
-        self.check(result);
+        self.answer(|session| session.accept(request));
     }
 
     /// A refused publisher is closed by its session.
@@ -256,13 +266,12 @@ impl Connection {
     }
 
     pub(super) fn reject(&mut self, request: RequestId, why: RejectReason) {
-        let result = self.session.reject(request, why);
-        self.check(result);
+        self.answer(|session| session.reject(request, why));
     }
 
     /// Only a mistake of ours can make an answer fail; it must not end the other connections.
-    pub(super) fn check(&self, result: Result<(), ApiMisuse>) {
-        if let Err(misuse) = result {
+    pub(super) fn answer(&mut self, answer: impl FnOnce(&mut Session) -> Result<(), ApiMisuse>) {
+        if let Some(Err(misuse)) = self.protocol.rtmp().map(answer) {
             log::error!("{}: {misuse}", self.id());
         }
     }

@@ -12,7 +12,7 @@ use super::{
     player::{Admission, Media, Player, Rules, Terms},
     port::{Slot, Step},
     registry::HubHandle,
-    shared_tag::{SharedTag, encode_all},
+    shared_tag::{Bundle, Form, Offer, SharedTag},
     sockets::Sockets,
     staging::{Staged, Staging},
     stats::Stats,
@@ -119,7 +119,7 @@ impl Room {
         let Some(connection) = floor.sockets.get_mut(index) else { return };
         let has_keyframes = is_recent(snapshot.last_keyframe, floor.rules.now, MAX_KEYFRAME_WAIT);
         let must_wait = snapshot.has_video && has_keyframes && snapshot.gop.is_empty() && terms.wanted.video;
-        let mut player = Player::new(index, stream, terms, snapshot.step, self.version);
+        let mut player = Player::new((index, stream, connection.form()), terms, snapshot.step, self.version);
         if must_wait {
             player.await_keyframe();
         }
@@ -237,30 +237,41 @@ impl Room {
         let order = (0..count).map(|turn| (turn + self.first) % count);
         let takes_all =
             |player: &Player| gathered.first().is_some_and(|first| player.takes_all_from(first.step));
-        let takers = self.players.iter().filter(|player| takes_all(player)).count();
-        if takers == 0 {
-            return order.collect();
+        let mut others: Vec<usize> = Vec::new();
+        if !self.players.iter().any(takes_all) {
+            others.extend(order);
+            return others;
         }
-        let piece = encode_all(gathered.iter().map(|gathered| &*gathered.tag));
-        let staged = floor.staging.stage(piece.bytes(), takers);
+        let bundle = Bundle::new(gathered.iter().map(|gathered| &*gathered.tag));
         let changes = gathered.iter().filter(|gathered| gathered.tag.is_configuration()).count();
         let version = self.version.wrapping_add(changes as u32);
-        let mut others = Vec::new();
-        for at in order {
-            let player = &mut self.players[at];
-            let Some(connection) = floor.sockets.get_mut(player.index) else { continue };
-            if takes_all(player) && connection.offer(player.stream, &piece).is_ok() {
+        others.extend(order.clone().filter(|&at| !takes_all(&self.players[at])));
+        for form in Form::ALL {
+            let takes = |player: &Player| player.form == form && takes_all(player);
+            let takers = self.players.iter().filter(|player| takes(player)).count();
+            if takers == 0 {
+                continue;
+            }
+            let staged = floor.staging.stage(bundle.bytes(form), takers);
+            for at in order.clone() {
+                let player = &mut self.players[at];
+                if !takes(player) {
+                    continue;
+                }
+                let Some(connection) = floor.sockets.get_mut(player.index) else { continue };
+                if connection.offer(player.stream, Offer::Bundle(&bundle)).is_err() {
+                    others.push(at);
+                    continue;
+                }
                 // Without a change it may still lack what came while it wanted no sound or no picture.
                 if changes > 0 {
                     player.version = version;
                 }
                 flush(connection, player.index, floor.rules.now, staged.as_ref(), floor.troubled);
-            } else {
-                others.push(at);
             }
-        }
-        if staged.is_some() {
-            floor.staging.clear();
+            if staged.is_some() {
+                floor.staging.clear();
+            }
         }
         others
     }
@@ -277,7 +288,7 @@ impl Room {
             has_video: is_recent(self.last_video, rules.now, VIDEO_GONE_AFTER),
             has_keyframes: is_recent(self.last_keyframe, rules.now, MAX_KEYFRAME_WAIT),
         };
-        let admitted = player.admit(tag, connection.session.output_len(), media, rules);
+        let admitted = player.admit(tag, connection.protocol.output_len(), media, rules);
         if admitted == Admission::Resume && player.version != self.version {
             let mut headers = self.headers.iter();
             if headers.any(|header| offer(connection, player.stream, header, rules.now).is_err()) {
@@ -349,10 +360,13 @@ impl Room {
             let notice = if is_live { Notice::Published } else { Notice::Unpublished };
             let Some(connection) = floor.sockets.get_mut(player.index) else { continue };
             // A publisher that comes and goes must not fill the queue of a player that reads nothing.
-            if connection.session.output_len() > floor.rules.max_queue {
+            if connection.protocol.output_len() > floor.rules.max_queue {
                 floor.closing.push((player.index, CloseReason::TooSlow));
             } else {
                 connection.notify(player.stream, notice);
+                if !is_live {
+                    connection.end_response(floor.rules.now);
+                }
             }
         }
     }
@@ -366,10 +380,10 @@ fn offer(
     tag: &SharedTag,
     now: MonoTime,
 ) -> Result<(), SendError> {
-    match connection.offer(stream, tag.encoded()) {
+    match connection.offer(stream, Offer::Tag(tag)) {
         Err(SendError::WouldExceed) => {
             connection.flush(now);
-            connection.offer(stream, tag.encoded())
+            connection.offer(stream, Offer::Tag(tag))
         }
         result => result,
     }

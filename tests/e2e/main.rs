@@ -91,7 +91,9 @@ fn a_late_joiner_starts_at_a_keyframe_and_misses_nothing_after() {
     let publisher = server.publish(Publisher::Ffmpeg, "cam", "publisher");
     server.wait_for_connections(1);
     thread::sleep(Duration::from_millis(2500));
-    let players = Player::ALL.map(|player| server.play(player, "cam", "late"));
+    let over_http = [Player::FfmpegOverHttp];
+    let players = Player::ALL.iter().chain(&over_http).map(|&player| server.play(player, "cam", "late"));
+    let players: Vec<_> = players.collect();
     publisher.succeed();
     let mut report = Report::new("joined late");
     for playing in players {

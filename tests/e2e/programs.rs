@@ -214,6 +214,8 @@ pub(crate) fn versions() -> String {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Player {
     Ffmpeg,
+    /// The same over HTTP: only what is live already.
+    FfmpegOverHttp,
     Rtmp2src,
     Rtmpdump,
     Pull,
@@ -229,6 +231,7 @@ impl Player {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Player::Ffmpeg => "ffmpeg",
+            Player::FfmpegOverHttp => "ffmpeg-over-http",
             Player::Rtmp2src => "rtmp2src",
             Player::Rtmpdump => "rtmpdump",
             Player::Pull => "pull",
@@ -237,13 +240,22 @@ impl Player {
     }
 
     fn extension(self) -> &'static str {
-        if self == Player::Ffmpeg { "framehash" } else { "flv" }
+        if self.lists_hashes() { "framehash" } else { "flv" }
+    }
+
+    /// It lists packets and their hashes instead of keeping them.
+    fn lists_hashes(self) -> bool {
+        matches!(self, Player::Ffmpeg | Player::FfmpegOverHttp)
     }
 
     fn command(self, url: &str, is_live: bool, output: &str) -> (&'static str, Vec<String>) {
         let words = |text: String| text.split_whitespace().map(String::from).collect();
         match self {
             Player::Ffmpeg => ("ffmpeg", material::framehash_arguments(url, output)),
+            Player::FfmpegOverHttp => {
+                let url = format!("{}.flv", url.replace("rtmp://", "http://"));
+                ("ffmpeg", material::framehash_arguments(&url, output))
+            }
             Player::Rtmp2src => {
                 ("gst-launch-1.0", words(format!("-q rtmp2src location={url} ! filesink location={output}")))
             }
@@ -288,7 +300,7 @@ impl Playing {
     /// Waits until it has ended by itself, with success; what it got.
     pub(crate) fn finish(self) -> Media {
         match self.player {
-            Player::Ffmpeg => Media::of_framehash(&self.written()),
+            player if player.lists_hashes() => Media::of_framehash(&self.written()),
             _ => Media::of_file(&self.written()),
         }
     }

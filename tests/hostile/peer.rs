@@ -2,12 +2,11 @@
 
 use weir::{
     amf::{Object, Value},
-    base::MonoTime,
+    base::{MonoTime, Output},
     rtmp::{
         Error, Event, Limits, MessageStreamId, ServerConfig, Session,
         chunk::{Reader, Writer},
         message::{Command, Message, type_id},
-        output::Output,
     },
 };
 

@@ -7,13 +7,12 @@ use divan::{
 };
 use weir::{
     amf::{Budget, amf0},
-    base::MonoTime,
+    base::{MonoTime, Output},
     flv::Tag,
     rtmp::{
         Limits,
         chunk::{DEFAULT_CHUNK_SIZE, EncodedTags, Reader, Writer},
         handshake::Handshake,
-        output::Output,
     },
 };
 

@@ -3,12 +3,12 @@
 use crate::stream::{Shape, Source};
 use std::{fs, path::Path, time::Instant};
 use weir::{
+    base::Output,
     flv::{Tag, TagKind},
     pcap::{self, Direction, dissect::dissect},
     rtmp::{
         MessageStreamId,
         chunk::{Writer, csid_of},
-        output::Output,
     },
 };
 

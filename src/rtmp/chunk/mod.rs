@@ -1,7 +1,7 @@
 //! Chunk stream: bytes <-> messages (RTMP 1.0, 5.3).
 //!
 //! [`Reader`] turns the peer's bytes into [`RawMessage`]s, [`Writer`] turns messages into chunks in an
-//! [`Output`](super::output::Output), [`EncodedTags`] are tags chunked once for all their players.
+//! [`Output`](crate::base::Output), [`EncodedTags`] are tags chunked once for all their players.
 //! Not here: what a message means (`message`), and the replies to it (`session`).
 
 use super::MessageStreamId;

@@ -7,10 +7,11 @@ mod limits;
 mod writing;
 
 use super::{
-    super::{At, Error, ErrorKind, Limit, Limits, Malformed, output::Output},
+    super::{At, Error, ErrorKind, Limit, Limits, Malformed},
     reader::read_in_pieces,
     *,
 };
+use crate::base::Output;
 use alloc::{vec, vec::Vec};
 
 const STREAM: MessageStreamId = MessageStreamId(1);

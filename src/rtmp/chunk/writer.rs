@@ -8,14 +8,11 @@
 //! State: per csid the last header. Bounds: as many of them as the session uses, see `super::csid`.
 
 use super::{
-    super::{
-        MessageStreamId,
-        output::{Output, Purpose},
-    },
+    super::MessageStreamId,
     DEFAULT_CHUNK_SIZE, MAX_CHUNK_SIZE,
     header::{ChunkHeader, MessageHeader, message_length},
 };
-use crate::base::{Payload, Timestamp};
+use crate::base::{Output, Payload, Purpose, Timestamp};
 use alloc::vec::Vec;
 
 /// Turns messages into chunks; see the module.
@@ -75,7 +72,7 @@ impl Writer {
         let first = self.next_header(csid, stream, type_id, timestamp, message_length(body));
         let (start, rest) = match csid {
             super::csid::DATA => (Purpose::Data, Purpose::Data),
-            _ => (Purpose::Start(stream), Purpose::Rest),
+            _ => (Purpose::Start(stream.0), Purpose::Rest),
         };
         out.push_owned(&first.encode(), start);
         let next = first.continuation().encode();

@@ -9,11 +9,8 @@
 //! Field notes: what the second block holds is never checked: ffmpeg publishers echo a signed S1, GStreamer sets
 //! a time in it. A version in C1 promises no digest, a version in S1 neither (SRS puts a time there).
 
-use super::{
-    At, Error, ErrorKind, Malformed, Misbehaviour,
-    output::{Output, Purpose},
-};
-use crate::base::MonoTime;
+use super::{At, Error, ErrorKind, Malformed, Misbehaviour};
+use crate::base::{MonoTime, Output, Purpose};
 use alloc::vec::Vec;
 use core::mem;
 use digest::{PLAYER, SERVER};

@@ -427,18 +427,3 @@ pub struct Sent {
     /// Of media.
     pub bytes: u64,
 }
-
-/// Why we close a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CloseReason {
-    /// We are done; nothing is wrong.
-    Done,
-    /// The server stops: players get the end of their streams, everybody AppShutdown.
-    Shutdown,
-    /// A player stayed behind for too long: Play.InsufficientBW.
-    TooSlow,
-    /// Another publisher took the name over: Publish.BadName.
-    TakenOver,
-    /// An operator wants it gone.
-    Kicked,
-}

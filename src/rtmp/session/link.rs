@@ -7,10 +7,10 @@
 //! and only once the peer announced one. Those of the peer only count: many clients never send any, so sending
 //! never waits for them. nginx-rtmp and SRS restart their count near 0xF0000000: a smaller value is no error.
 
-use super::{State, Stats, event::RequestId, timers::Timers};
+use super::{Stats, event::RequestId, timers::Timers};
 use crate::{
     amf::Object,
-    base::{MonoTime, Payload},
+    base::{MonoTime, Output, Payload, Purpose, State},
     flv::Tag,
     rtmp::{
         At, Error, ErrorKind, Limits, MessageStreamId, SendError, Timer,
@@ -20,7 +20,6 @@ use crate::{
             BandwidthLimit, Command, DecodeFailure, Ignored, Message, UserControl, media_kind,
             peer_bandwidth_body, type_id,
         },
-        output::{Output, Purpose},
     },
 };
 use alloc::{boxed::Box, vec::Vec};
@@ -404,7 +403,7 @@ impl Link {
 
     /// Takes audio and video of a stream back that have not begun to leave. What follows them cannot count from them.
     pub(super) fn drop_media(&mut self, stream: MessageStreamId) {
-        self.output.drop_media(stream);
+        self.output.drop_media(stream.0);
         self.forget_media();
     }
 
@@ -429,7 +428,7 @@ impl Link {
         self.has_room(encoded.bytes.len())?;
         if encoded.stream == stream && encoded.chunk_size == self.writer.chunk_size() {
             self.forget_media();
-            self.output.push_shared(encoded.bytes.clone(), Purpose::Start(stream));
+            self.output.push_shared(encoded.bytes.clone(), Purpose::Start(stream.0));
         } else {
             for tag in &encoded.tags {
                 self.write_media(stream, tag, &tag.body);
@@ -438,16 +437,11 @@ impl Link {
         Ok(())
     }
 
-    /// One piece may be larger than the whole limit: it passes when nothing else waits.
     fn has_room(&self, len: usize) -> Result<(), SendError> {
         if self.state() != State::Open {
             return Err(SendError::NotOpen);
         }
-        let queued = self.output.len();
-        if queued > 0 && queued + len > self.limits.max_queued_output {
-            return Err(SendError::WouldExceed);
-        }
-        Ok(())
+        self.output.has_room(len, self.limits.max_queued_output)
     }
 
     pub(super) fn output(&self) -> &Output {

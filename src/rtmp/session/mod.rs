@@ -33,6 +33,7 @@ mod streams;
 mod tests;
 mod timers;
 
+pub use crate::base::{CloseReason, State};
 pub use event::*;
 #[cfg(any(test, feature = "fuzzing"))]
 pub use fuzz::{fuzz_bytes, fuzz_ops};
@@ -100,20 +101,6 @@ impl Default for ClientConfig {
             offer_digest: false,
         }
     }
-}
-
-/// Where a session is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// Handshake blocks are exchanged.
-    Handshaking,
-    /// Messages flow.
-    Open,
-    /// We closed: input is discarded. Write what is left, shut the sending side down, then wait for the peer's end
-    /// or the deadline.
-    Closing,
-    /// Over: drop the socket.
-    Closed,
 }
 
 /// Counters of a session.

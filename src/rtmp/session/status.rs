@@ -3,8 +3,8 @@
 //! Info objects are AMF0 Objects: ffmpeg finds fields only in those. Level "error" makes ffmpeg leave, so only real
 //! failures have it.
 
-use super::event::{CloseReason, RejectReason, Sent};
-use crate::amf::Object;
+use super::event::{RejectReason, Sent};
+use crate::{amf::Object, base::CloseReason};
 use alloc::{format, string::String};
 
 /// What a request asked for; with the reason it decides the code of a rejection.

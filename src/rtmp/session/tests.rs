@@ -11,12 +11,11 @@ mod publish;
 use super::*;
 use crate::{
     amf::{Object, Value},
-    base::{Payload, Timestamp},
+    base::{Output, Payload, Timestamp},
     flv::TagKind,
     rtmp::{
         chunk::{self, RawMessage, csid},
         message::Command,
-        output::Output,
     },
 };
 use alloc::{format, string::String, vec, vec::Vec};

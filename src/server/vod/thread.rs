@@ -286,7 +286,7 @@ impl FileThread {
             }
             self.settle(now, index);
             match self.hold.sockets.get_mut(index) {
-                Some(connection) if connection.session.output_len() == 0 => {}
+                Some(connection) if connection.protocol.output_len() == 0 => {}
                 // The socket says when it takes more.
                 _ => return,
             }
@@ -305,12 +305,13 @@ impl FileThread {
         let mut place = 0;
         while place < self.players.len() {
             let Some(connection) = self.hold.sockets.get_mut(index) else { return false };
-            if connection.session.state() != State::Open {
+            let Some(session) = connection.protocol.rtmp().filter(|session| session.state() == State::Open)
+            else {
                 return false;
-            }
+            };
             let player = &mut self.players[place];
             let stream = player.stream;
-            match player.pump(now, &mut connection.session) {
+            match player.pump(now, session) {
                 Pumped::Until(at) => self.look_at(at),
                 Pumped::Full => is_full = true,
                 Pumped::Idle => {}

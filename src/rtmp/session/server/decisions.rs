@@ -11,8 +11,8 @@ use crate::{
         chunk::csid,
         message::{Command, UserControl, type_id},
         session::{
-            capabilities,
-            event::{CloseReason, Notice, RejectReason, RequestId, Sent},
+            CloseReason, capabilities,
+            event::{Notice, RejectReason, RequestId, Sent},
             link::Link,
             status::{self, Asked},
             streams::Use,

@@ -3,10 +3,10 @@
 use super::{super::*, assert_contains};
 use crate::{
     amf::{Object, Value},
+    base::Output,
     rtmp::{
         chunk::{self, csid},
         message::Command,
-        output::Output,
     },
 };
 use alloc::{format, string::String, vec, vec::Vec};

@@ -63,8 +63,8 @@ impl FileThread {
                 let mut is_elsewhere = false;
                 self.with_player(stream, |player| is_elsewhere = player.pause(now, paused, position));
                 self.with_connection(index, |connection| {
-                    if is_elsewhere {
-                        connection.session.drop_media(stream);
+                    if let Some(session) = connection.protocol.rtmp().filter(|_| is_elsewhere) {
+                        session.drop_media(stream);
                     }
                     connection.accept(request);
                 });
@@ -86,8 +86,7 @@ impl FileThread {
                 let reader = file.and_then(|file| open(vod, &file).ok());
                 let seconds = reader.map_or(0.0, |reader| f64::from(reader.info().duration) / 1000.0);
                 self.with_connection(index, |connection| {
-                    let result = connection.session.reply(request, &[seconds.into()]);
-                    connection.check(result);
+                    connection.answer(|session| session.reply(request, &[seconds.into()]));
                 });
             }
         }
@@ -116,8 +115,7 @@ impl FileThread {
                 let Some(connection) = self.hold.sockets.get_mut(index) else { return };
                 log::info!("{} plays {} ({shown})", connection.id(), entry.path);
                 connection.set_role(entry.stream, Role::Replaying);
-                let result = connection.session.accept_recorded(request);
-                connection.check(result);
+                connection.answer(|session| session.accept_recorded(request));
                 let buffer = connection.buffer;
                 match place.filter(|_| transition.is_some_and(|transition| transition != "reset")) {
                     Some(place) => {
@@ -143,8 +141,7 @@ impl FileThread {
         }
         self.players[place].playlist.push_back(entry.clone());
         self.with_connection(index, |connection| {
-            let result = connection.session.accept_later(request);
-            connection.check(result);
+            connection.answer(|session| session.accept_later(request));
         });
         if self.players[place].has_ended() {
             self.go_on(now, index, place);

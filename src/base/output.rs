@@ -1,31 +1,39 @@
-//! The outgoing slice queue: small owned bytes and shared payloads in, slices for vectored writes out.
+//! The outgoing slice queue of a session: small owned bytes and shared payloads in, slices for vectored writes out.
 //!
-//! Owned bytes (chunk headers, whole small replies) lie one behind the other in one buffer, so that replies that
+//! Owned bytes (headers of chunks, whole small replies) lie one behind the other in one buffer, so that replies that
 //! follow each other leave in one slice and no header costs an allocation. Payloads are shared, never copied.
-//! Not here: what the bytes mean (`chunk`), and how much may wait (`session`, by [`Output::len`] and
-//! [`Output::reply_len`]).
+//! Not here: what the bytes mean, and how much may wait: both are the protocol's, by [`Output::has_room`] and
+//! [`Output::reply_len`].
 //! Bounds: none of its own. A drained queue keeps `KEPT_ENTRIES` and `KEPT_BYTES` at most: ten thousand idle
 //! connections are normal.
 
-use super::MessageStreamId;
-use crate::base::Payload;
+use super::Payload;
 use alloc::{collections::VecDeque, vec::Vec};
-use core::mem;
+use core::{fmt, mem};
 
 /// What bytes are queued for. All wait in one queue, but replies are counted apart, because a peer that asks and never
 /// reads is another problem than a slow player; and what nobody wants any more can be taken out again
 /// ([`Output::drop_media`]) in whole messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// The first bytes of audio or video of that message stream, chunk header included: of one message, or of several
+    /// The first bytes of audio or video of the stream with that number, chunk header included: of one message, or of several
     /// in one piece.
-    Start(MessageStreamId),
+    Start(u32),
     /// What follows them.
     Rest,
     /// Data of a stream, chunk headers included: never dropped.
     Data,
     /// Everything else: handshake, control messages, commands and their replies.
     Reply,
+}
+
+/// Why media was not queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SendError {
+    /// As much as may wait waits already (`max_queued_output` of the session's limits): drop up to the next keyframe.
+    WouldExceed,
+    /// Nothing is open for media in this direction, or the session is closing.
+    NotOpen,
 }
 
 /// See the module.
@@ -108,6 +116,15 @@ impl Output {
         self.len == 0
     }
 
+    /// Whether `len` more bytes of media may wait beside those that do, where `max` may. One piece may be larger than
+    /// that: it passes when nothing else waits.
+    ///
+    /// # Errors
+    /// `WouldExceed` if not.
+    pub fn has_room(&self, len: usize, max: usize) -> Result<(), SendError> {
+        if self.len > 0 && self.len + len > max { Err(SendError::WouldExceed) } else { Ok(()) }
+    }
+
     /// Bytes of [`Purpose::Reply`] that wait.
     pub fn reply_len(&self) -> usize {
         self.reply_len
@@ -172,9 +189,9 @@ impl Output {
         self.more.shrink_to(KEPT_ENTRIES);
     }
 
-    /// Takes out audio and video of a message stream, except what has begun to be written: a reader that has seen the
+    /// Takes out audio and video of a stream, except what has begun to be written: a reader that has seen the
     /// start of a message waits for its end.
-    pub fn drop_media(&mut self, stream: MessageStreamId) {
+    pub fn drop_media(&mut self, stream: u32) {
         let (first, more) = (self.first.take(), mem::take(&mut self.more));
         let owned = mem::take(&mut self.owned);
         let mut at = mem::take(&mut self.owned_sent);
@@ -211,6 +228,17 @@ impl Output {
     }
 }
 
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            SendError::WouldExceed => "output queue is full",
+            SendError::NotOpen => "not open for media",
+        })
+    }
+}
+
+impl core::error::Error for SendError {}
+
 #[cfg(any(test, feature = "fuzzing"))]
 impl Output {
     /// All that waits, in one piece.
@@ -226,8 +254,8 @@ mod tests {
     use super::*;
     use alloc::vec;
 
-    const ONE: MessageStreamId = MessageStreamId(1);
-    const TWO: MessageStreamId = MessageStreamId(2);
+    const ONE: u32 = 1;
+    const TWO: u32 = 2;
 
     /// Replies, media headers and shared bodies in turn: `0, 1, 2, ...` all told.
     fn mixed() -> Output {

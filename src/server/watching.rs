@@ -1,0 +1,128 @@
+//! What HTTP requests mean: live streams as FLV, over HTTP or a WebSocket.
+//!
+//! `/live/cam.flv` is the stream, by `GET` or as a WebSocket with binary messages; `?audio=0` and `?video=0` leave a track out.
+//! Timestamps are those of the stream. A stream that nobody publishes is 404, unless it comes when somebody plays it
+//! (`--origin`, a source on demand). The response ends when the publisher does.
+
+use super::{
+    Shared, StreamPath,
+    connection::{Connection, Context, End, Role},
+    player::{Action, Terms},
+};
+use crate::{
+    base::Payload,
+    flv::writer,
+    http::{Body, Date, Event, Method, Request, RequestId, Response, Status, cors, mime, websocket},
+    rtmp::{MessageStreamId, session::Wanted},
+};
+use alloc::format;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// What a room knows the one stream of an HTTP connection by.
+const STREAM: MessageStreamId = MessageStreamId(1);
+
+impl Connection {
+    pub(super) fn handle_http(&mut self, cx: &mut Context<'_>, event: Event) {
+        match event {
+            Event::Request { id, request } => self.request(cx, id, &request),
+            Event::Refused(refusal) => {
+                log::debug!("{} {} asks wrongly: {refusal}", self.id(), self.peer);
+                self.note_end(End::Request(refusal));
+            }
+            // Players say nothing that matters.
+            _ => {}
+        }
+    }
+
+    fn request(&mut self, cx: &mut Context<'_>, id: RequestId, request: &Request) {
+        let path = request.path();
+        log::debug!("{} asks for {path}", self.id());
+        if let Some(preflight) = cors::preflight(request) {
+            return self.respond(cx, id, &preflight);
+        }
+        if !request.is_read() {
+            return self.respond(cx, id, &Response::not_allowed(path, &[Method::Get, Method::Head]));
+        }
+        let name = path.strip_suffix(".flv").map(|name| name.trim_start_matches('/'));
+        match name.map(|name| StreamPath::join("", "", name)) {
+            Some(Ok(stream)) => self.watch(cx, id, request, &stream),
+            _ => {
+                let what = "live streams are at /APP/KEY.flv";
+                self.respond(cx, id, &Response::error_for(path, Status::NOT_FOUND, what));
+            }
+        }
+    }
+
+    /// Plays a live stream.
+    fn watch(&mut self, cx: &mut Context<'_>, id: RequestId, request: &Request, path: &StreamPath) {
+        if !cx.shared.registry.is_live(path) && !cx.shared.comes_on_demand(path) {
+            let response = Response::error(Status::NOT_FOUND, &format!("nobody publishes {path}"));
+            return self.respond(cx, id, &cors::open(response));
+        }
+        let wants = |name| request.parameter(name).is_none_or(|value| value != "0");
+        let wanted = Wanted { audio: wants("audio"), video: wants("video") };
+        let hub = match cx.shared.registry.hub(path) {
+            Ok(hub) => hub,
+            Err(_) => {
+                let response =
+                    Response::error(Status::SERVICE_UNAVAILABLE, "the server has too many streams");
+                return self.respond(cx, id, &response);
+            }
+        };
+        let response = match websocket::offer(request) {
+            websocket::Offer::Invalid(response) => return self.respond(cx, id, &response),
+            websocket::Offer::Valid => None,
+            // Neither chunks nor a length around it: a piece is the same bytes for everybody.
+            websocket::Offer::None => {
+                let response = Response::new(Status::OK).body(Body::Unframed);
+                let response = response.header("Content-Type", mime::FLV).header("Cache-Control", "no-store");
+                Some(cors::open(response))
+            }
+        };
+        let now = cx.now;
+        let Some(session) = self.protocol.http() else { return };
+        session.set_date(date());
+        let begun = match response {
+            Some(response) => session.respond(now, id, &response).map(drop),
+            None => session.upgrade(now, id, None),
+        };
+        if let Err(misuse) = begun {
+            return log::error!("{}: {misuse}", self.id());
+        }
+        if request.method() == Method::Head {
+            return;
+        }
+        let tracks = hub.tracks();
+        // Before anything has come, everything may.
+        let (audio, video) = if tracks == (false, false) { (true, true) } else { tracks };
+        let header = writer::header(audio && wanted.audio, video && wanted.video);
+        // Fails if the client is gone already.
+        let _ = session.send(&Payload::from(&header[..]));
+        log::info!(
+            "{} plays {path} by {}",
+            self.id(),
+            if request.has_token("upgrade", "websocket") { "WebSocket" } else { "HTTP" }
+        );
+        self.set_role(STREAM, Role::Playing);
+        cx.actions.push(Action::Join { stream: STREAM, hub, terms: Terms::new(wanted, None) });
+    }
+
+    fn respond(&mut self, cx: &Context<'_>, id: RequestId, response: &Response) {
+        let Some(session) = self.protocol.http() else { return };
+        session.set_date(date());
+        if let Err(misuse) = session.respond(cx.now, id, response) {
+            log::error!("{}: {misuse}", self.id());
+        }
+    }
+}
+
+impl Shared {
+    /// Whether a stream that nobody publishes comes when somebody plays it.
+    fn comes_on_demand(&self, path: &StreamPath) -> bool {
+        self.has_origin || self.on_demand.contains(path)
+    }
+}
+
+fn date() -> Date {
+    Date(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
+}
