@@ -103,12 +103,16 @@ impl<T: Held> Configuration<T> {
     }
 
     /// The same with every timestamp moved to `timestamp`, that of the first frame behind them: older ones would
-    /// let a player's clock start hours early.
+    /// let a player's clock start hours early. Metadata, which no clock looks at, is at 0: anything else ffmpeg takes for
+    /// subtitles that begin there, and lists a stream of them.
     #[must_use]
     pub fn at(&self, timestamp: Timestamp) -> Configuration<T> {
-        let restamp = |old: &Entry<T>| match old.held.tag().timestamp == timestamp {
-            true => old.clone(),
-            false => Entry { held: old.held.at(timestamp), ..*old },
+        let restamp = |old: &Entry<T>| {
+            let timestamp = if old.rank == METADATA { Timestamp(0) } else { timestamp };
+            match old.held.tag().timestamp == timestamp {
+                true => old.clone(),
+                false => Entry { held: old.held.at(timestamp), ..*old },
+            }
         };
         Configuration(self.0.iter().map(restamp).collect())
     }
@@ -275,8 +279,8 @@ mod tests {
     }
 
     #[test]
-    fn all_of_it_can_be_moved_to_the_time_of_the_first_frame() {
-        let moved = of(&[metadata(0, 1), video_header(70, 1)]).at(Timestamp(70));
-        assert_eq!(all(&moved), [metadata(70, 1), video_header(70, 1)]);
+    fn all_but_metadata_can_be_moved_to_the_time_of_the_first_frame() {
+        let moved = of(&[metadata(5, 1), video_header(0, 1)]).at(Timestamp(70));
+        assert_eq!(all(&moved), [metadata(0, 1), video_header(70, 1)]);
     }
 }

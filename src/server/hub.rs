@@ -137,7 +137,7 @@ pub(super) struct Snapshot {
     pub(super) has_video: bool,
     /// When the last keyframe came.
     pub(super) last_keyframe: Option<MonoTime>,
-    /// Configuration, stamped with the time of the first frame.
+    /// Configuration, stamped for whoever begins with the first frame.
     pub(super) headers: Headers,
     /// From the last keyframe on; empty if there is none.
     pub(super) gop: Vec<Arc<SharedTag>>,

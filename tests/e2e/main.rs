@@ -109,16 +109,23 @@ fn a_late_joiner_starts_at_a_keyframe_and_misses_nothing_after() {
 #[test]
 fn ffprobe_lists_the_streams_of_the_demo() {
     let server = Server::start("demo", &["--demo"]);
-    let url = server.url("demo");
-    let listed = process::output(
-        "ffprobe",
-        &["-v", "error", "-show_entries", "stream=codec_name", "-of", "csv=p=0", &url],
-    );
+    let over_http = format!("{}.flv", server.url("demo").replace("rtmp://", "http://"));
     let mut report = Report::new("demo");
-    let mut codecs: Vec<&str> = listed.lines().collect();
-    codecs.sort_unstable();
-    let result = if codecs == ["aac", "h264"] { Ok(codecs.join(", ")) } else { Err(listed.clone()) };
-    report.line("ffprobe", result);
+    // At its start, and later, when what a player gets first is made for it.
+    for (name, url) in
+        [("at the start", server.url("demo")), ("late", server.url("demo")), ("over HTTP", over_http)]
+    {
+        let listed = process::output(
+            "ffprobe",
+            &["-v", "error", "-show_entries", "stream=codec_name", "-of", "csv=p=0", &url],
+        );
+        let mut codecs: Vec<&str> = listed.lines().collect();
+        codecs.sort_unstable();
+        let result = if codecs == ["aac", "h264"] { Ok(codecs.join(", ")) } else { Err(listed.clone()) };
+        report.line(name, result);
+        // Into the next group of pictures.
+        thread::sleep(Duration::from_millis(1200));
+    }
     report.end();
 }
 

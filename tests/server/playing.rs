@@ -74,7 +74,7 @@ fn a_late_joiner_starts_with_metadata_headers_and_the_keyframe() {
     let last = inter_frame(1080, b"q");
     expected.push(&last.body);
     assert_eq!(bodies(&received), expected);
-    assert_eq!(times(&received), [1000, 1000, 1000, 1000, 1010, 1040, 1080]);
+    assert_eq!(times(&received), [0, 1000, 1000, 1000, 1010, 1040, 1080]);
 }
 
 #[test]
