@@ -69,7 +69,11 @@ impl Connection {
                 return self.respond(cx, id, &response);
             }
         };
-        let response = match websocket::offer(request) {
+        let is_head = request.method() == Method::Head;
+        // A handshake is a GET.
+        let offer = if is_head { websocket::Offer::None } else { websocket::offer(request) };
+        let is_web_socket = offer == websocket::Offer::Valid;
+        let response = match offer {
             websocket::Offer::Invalid(response) => return self.respond(cx, id, &response),
             websocket::Offer::Valid => None,
             // Neither chunks nor a length around it: a piece is the same bytes for everybody.
@@ -89,7 +93,7 @@ impl Connection {
         if let Err(misuse) = begun {
             return log::error!("{}: {misuse}", self.id());
         }
-        if request.method() == Method::Head {
+        if is_head {
             return;
         }
         let tracks = hub.tracks();
@@ -98,11 +102,7 @@ impl Connection {
         let header = writer::header(audio && wanted.audio, video && wanted.video);
         // Fails if the client is gone already.
         let _ = session.send(&Payload::from(&header[..]));
-        log::info!(
-            "{} plays {path} by {}",
-            self.id(),
-            if request.has_token("upgrade", "websocket") { "WebSocket" } else { "HTTP" }
-        );
+        log::info!("{} plays {path} by {}", self.id(), if is_web_socket { "WebSocket" } else { "HTTP" });
         self.set_role(STREAM, Role::Playing);
         cx.actions.push(Action::Join { stream: STREAM, hub, terms: Terms::new(wanted, None) });
     }

@@ -103,6 +103,9 @@ fn a_stream_plays_over_http_bit_for_bit_and_ends_with_its_publisher() {
     assert_eq!(stream.has, Some((true, true)));
     publisher.send(out, &film()[4..]);
     assert_eq!(stream.up_to(is_last), film()[4..]);
+    let handshake = "HEAD /live/web.flv HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
+    assert!(ask(address, handshake).0.starts_with("HTTP/1.1 200 "), "no handshake without GET");
     // Late, from the last keyframe on.
     let (_, body) = ask(address, "GET /live/web.flv HTTP/1.0");
     let late = Stream::new(body).up_to(is_last);
