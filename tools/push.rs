@@ -8,6 +8,8 @@
 
 mod client;
 mod common;
+#[path = "push/connections.rs"]
+mod connections;
 #[path = "push/file.rs"]
 mod file;
 #[path = "push/live.rs"]
@@ -15,6 +17,7 @@ mod live;
 
 use client::{Setup, add_flags};
 use common::{Failure, Tool, value};
+use connections::Sending;
 use getopts::Options;
 use std::process::ExitCode;
 use weir::server::{

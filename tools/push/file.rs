@@ -1,14 +1,17 @@
 //! A file on its way to a server, over as many connections as it takes.
 
-use crate::client::Setup;
-use crate::common::Failure;
+use crate::{
+    client::Setup,
+    common::Failure,
+    connections::{Sending, Stop},
+};
 use std::time::Instant;
 use weir::{
     media::{
         MediaReader,
         pace::{Schedule, Scheduled},
     },
-    server::client::{ClientError, Publisher, RtmpUrl},
+    server::client::{Publisher, RtmpUrl},
 };
 
 /// A file on its way to a server.
@@ -34,37 +37,20 @@ impl<'a> Push<'a> {
         setup.progress.set_length(file.length.filter(|_| rounds > 0).map(|length| length * rounds));
         Push { setup, url, is_fast, file, sent: 0 }
     }
+}
 
-    pub(crate) fn run(&mut self) -> Result<(), Failure> {
-        loop {
-            match self.connection() {
-                Ok(how) => {
-                    self.setup.progress.finish(how);
-                    return Ok(());
-                }
-                Err(Stop::File(failure)) => return Err(failure),
-                Err(Stop::Connection(error)) => self.setup.retry.after(error, &self.setup.progress)?,
-            }
-            if self.setup.options.interrupt.is_raised() {
-                self.setup.progress.finish("interrupted");
-                return Ok(());
-            }
-            if self.sent > 0 {
-                self.file.go_back()?;
-            }
-        }
+impl Sending for Push<'_> {
+    fn setup(&mut self) -> &mut Setup {
+        &mut self.setup
     }
 
-    /// The file from where it is, over one connection. How it ended.
-    fn connection(&mut self) -> Result<&'static str, Stop> {
-        let mut publisher = Publisher::open(&self.url, &self.setup.options)?;
-        self.setup.retry.connected();
-        let how = match self.send(&mut publisher) {
-            Err(Stop::Connection(ClientError::Interrupted { .. })) => "interrupted",
-            result => result.map(|()| "sent")?,
-        };
-        publisher.finish()?;
-        Ok(how)
+    fn url(&self) -> &RtmpUrl {
+        &self.url
+    }
+
+    /// To the last keyframe that was sent.
+    fn go_back(&mut self) -> Result<(), Failure> {
+        if self.sent > 0 { self.file.go_back() } else { Ok(()) }
     }
 
     fn send(&mut self, publisher: &mut Publisher) -> Result<(), Stop> {
@@ -86,24 +72,6 @@ impl<'a> Push<'a> {
             self.setup.progress.tag(position, tag.body.len(), behind);
         }
         Ok(())
-    }
-}
-
-/// Why a connection is over before the file is.
-enum Stop {
-    File(Failure),
-    Connection(ClientError),
-}
-
-impl From<Failure> for Stop {
-    fn from(failure: Failure) -> Stop {
-        Stop::File(failure)
-    }
-}
-
-impl From<ClientError> for Stop {
-    fn from(error: ClientError) -> Stop {
-        Stop::Connection(error)
     }
 }
 

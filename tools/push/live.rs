@@ -3,13 +3,17 @@
 //! It cannot go back: while there is no connection its writer waits, and a new connection begins with the configuration in
 //! force and the next keyframe.
 
-use crate::{client::Setup, common::Failure};
+use crate::{
+    client::Setup,
+    common::Failure,
+    connections::{Sending, Stop},
+};
 use std::time::{Duration, Instant};
 use weir::{
     base::{MonoTime, Timestamp},
     flv::{Configuration, Tag, TagKind, TagRole},
     server::{
-        client::{ClientError, ClientOptions, Publisher, RtmpUrl},
+        client::{ClientOptions, Publisher, RtmpUrl},
         source::{Input, Produced, Producer},
     },
 };
@@ -25,18 +29,6 @@ pub(crate) struct Push<'a> {
     configuration: Configuration,
     has_video: bool,
     first: Option<Timestamp>,
-}
-
-/// Why a connection is over.
-enum Stop {
-    Source(Failure),
-    Connection(ClientError),
-}
-
-impl From<ClientError> for Stop {
-    fn from(error: ClientError) -> Stop {
-        Stop::Connection(error)
-    }
 }
 
 impl<'a> Push<'a> {
@@ -66,44 +58,28 @@ impl<'a> Push<'a> {
         })
     }
 
-    /// Over as many connections as it takes.
-    pub(crate) fn run(&mut self) -> Result<(), Failure> {
-        loop {
-            match self.connection() {
-                Ok(how) => {
-                    self.setup.progress.finish(how);
-                    return Ok(());
-                }
-                Err(Stop::Source(failure)) => return Err(failure),
-                Err(Stop::Connection(error)) => self.setup.retry.after(error, &self.setup.progress)?,
-            }
-            if self.setup.options.interrupt.is_raised() {
-                self.setup.progress.finish("interrupted");
-                return Ok(());
-            }
-        }
+    fn send_tag(&mut self, publisher: &mut Publisher, tag: &Tag, behind: Duration) -> Result<(), Stop> {
+        publisher.send_tag(tag)?;
+        let first = *self.first.get_or_insert(tag.timestamp);
+        let position = tag.timestamp.wrapping_sub(first) as i32;
+        let position = u64::try_from(position).unwrap_or(0);
+        self.setup.progress.tag(position, tag.body.len(), Some(behind));
+        Ok(())
+    }
+}
+
+impl Sending for Push<'_> {
+    fn setup(&mut self) -> &mut Setup {
+        &mut self.setup
     }
 
-    /// What comes, over one connection. How it ended.
-    fn connection(&mut self) -> Result<&'static str, Stop> {
-        let mut publisher = Publisher::open(&self.url, &self.setup.options)?;
-        self.setup.retry.connected();
-        match self.send(&mut publisher) {
-            Err(Stop::Connection(ClientError::Interrupted { .. })) => {
-                publisher.finish()?;
-                Ok("interrupted")
-            }
-            // Players hear that it is over, whyever.
-            Err(Stop::Source(failure)) => {
-                publisher.finish()?;
-                Err(Stop::Source(failure))
-            }
-            Err(stop) => Err(stop),
-            Ok(()) => {
-                publisher.finish()?;
-                Ok("sent")
-            }
-        }
+    fn url(&self) -> &RtmpUrl {
+        &self.url
+    }
+
+    /// It cannot.
+    fn go_back(&mut self) -> Result<(), Failure> {
+        Ok(())
     }
 
     fn send(&mut self, publisher: &mut Publisher) -> Result<(), Stop> {
@@ -146,14 +122,5 @@ impl<'a> Push<'a> {
                 Produced::Over => return Ok(()),
             }
         }
-    }
-
-    fn send_tag(&mut self, publisher: &mut Publisher, tag: &Tag, behind: Duration) -> Result<(), Stop> {
-        publisher.send_tag(tag)?;
-        let first = *self.first.get_or_insert(tag.timestamp);
-        let position = tag.timestamp.wrapping_sub(first) as i32;
-        let position = u64::try_from(position).unwrap_or(0);
-        self.setup.progress.tag(position, tag.body.len(), Some(behind));
-        Ok(())
     }
 }
