@@ -32,7 +32,8 @@ impl FrameHeader {
         }
         let version = header[1] >> 3 & 3;
         let layer = 4 - (header[1] >> 1 & 3);
-        if version == 1 || layer == 4 {
+        // MPEG-2.5 is an extension of layer III alone: what looks like its layers I and II is not a header.
+        if version == 1 || layer == 4 || (version == 0 && layer != 3) {
             return None;
         }
         let is_mpeg1 = version == 3;
@@ -180,7 +181,6 @@ mod tests {
                 found.samples,
             );
             assert_eq!(found, expected, "{header:02x?}");
-            assert!(found.4 <= MAX_FRAME_LEN);
         }
         for broken in [
             [0xff, 0xeb, 0x90, 0],
@@ -188,10 +188,21 @@ mod tests {
             [0xff, 0xfb, 0, 0],
             [0xff, 0xfb, 0xf0, 0],
             [0xff, 0xfb, 0x9c, 0],
+            [0xff, 0xe5, 0xe4, 0],
+            [0xff, 0xe7, 0xe4, 0],
         ] {
             assert_eq!(FrameHeader::parse(&broken), None, "{broken:02x?}");
         }
         assert_eq!(FrameHeader::parse(&[0xff, 0xfb, 0x90]), None);
+    }
+
+    #[test]
+    fn no_header_there_can_be_promises_more_than_the_longest_frame() {
+        let longest = (0..=u16::MAX)
+            .filter_map(|bits| FrameHeader::parse(&[0xff, (bits >> 8) as u8, bits as u8, 0]))
+            .map(|header| header.frame_len)
+            .max();
+        assert_eq!(longest, Some(MAX_FRAME_LEN));
     }
 
     #[test]
