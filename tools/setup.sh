@@ -35,6 +35,7 @@ program ffprobe ffmpeg
 program gst-launch-1.0 gstreamer1.0-tools
 program gst-inspect-1.0 gstreamer1.0-tools
 program rtmpdump rtmpdump
+program node nodejs
 program c++ g++
 program nginx nginx
 file /usr/lib/nginx/modules/ngx_rtmp_module.so libnginx-mod-rtmp

@@ -30,6 +30,7 @@
 //! | `source`, `relay`, `record`, `media`, `demo` | streams that weir feeds, sends on and writes to files; files opened |
 //! | `client` | the other side of RTMP, blocking |
 //! | `config`, `listen` | what a server is started with; the sockets that clients connect to |
+//! | `web` | the pages for browsers |
 //! | `coalescing`, `capture`, `stats`, `networks`, `path`, `files`, `signals` | one small matter each |
 
 mod cache;
@@ -69,6 +70,8 @@ mod tap;
 #[cfg(test)]
 mod testing;
 mod vod;
+#[cfg_attr(not(test), expect(dead_code, reason = "served once the server speaks HTTP"))]
+mod web;
 
 pub use cache::MAX_GOP_TIME;
 pub use config::Config;

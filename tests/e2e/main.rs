@@ -11,6 +11,7 @@ mod enhanced;
 mod files;
 mod material;
 mod mp4;
+mod pages;
 mod process;
 mod programs;
 mod raw;
