@@ -11,6 +11,8 @@ export const TARGET = 1.0;
 export const MAX_TARGET = 2.5;
 /** Farther behind than the target plus this: jump. 3 s with the first target. */
 export const JUMP_PAST = 2.0;
+/** The same in the first moments, when a jump is not noticed. */
+export const JUMP_PAST_AT_START = 0.4;
 export const FASTEST = 1.1;
 export const SLOWEST = 0.95;
 /** Chasing begins this far from the target and goes on until it is reached, so that the speed does not flutter. */
@@ -21,11 +23,11 @@ const NEARLY_DRY = 0.25;
 const TOUCHING = 0.02;
 
 /**
- * @param {{position: number, ranges: [number, number][], rate: number, target: number, isSeeking: boolean}} now
- *   seconds; ranges as in video.buffered; rate: the speed that was decided last
+ * @param {{position: number, ranges: [number, number][], rate: number, target: number, isSeeking: boolean, isStart?: boolean}} now
+ *   seconds; ranges as in video.buffered; rate: the speed that was decided last; isStart: the first picture has just come
  * @returns {{rate: number, jump: number|null, behind: number}} speed, where to jump to, seconds behind the end
  */
-export function decide({ position, ranges, rate, target, isSeeking }) {
+export function decide({ position, ranges, rate, target, isSeeking, isStart = false }) {
   const stay = { rate: 1, jump: null, behind: 0 };
   if (ranges.length === 0) return stay;
   const [start, end] = ranges[ranges.length - 1];
@@ -36,7 +38,7 @@ export function decide({ position, ranges, rate, target, isSeeking }) {
   if (position < start - TOUCHING) {
     return { rate: 1, jump: Math.max(start, end - target), behind };
   }
-  if (behind > target + JUMP_PAST) return { rate: 1, jump: end - target, behind };
+  if (behind > target + (isStart ? JUMP_PAST_AT_START : JUMP_PAST)) return { rate: 1, jump: end - target, behind };
   // Past the end: the clock of the stream has begun anew and the old buffer is gone.
   if (behind < -1) return { rate: 1, jump: Math.max(start, end - target), behind: 0 };
 

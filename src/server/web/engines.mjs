@@ -56,6 +56,7 @@ export function flv(video, url, options, callbacks) {
   const tell = once(callbacks);
   let player = null;
   let speed = null;
+  let samples = 0;
   loadFlv().then(
     (mpegts) => {
       if (!tell.isOpen()) return;
@@ -76,7 +77,9 @@ export function flv(video, url, options, callbacks) {
       if (options.isLive) player.on(mpegts.Events.LOADING_COMPLETE, () => tell.end());
       // Kilobytes a second, of 1024; mpegts.js tells every 600 ms.
       player.on(mpegts.Events.STATISTICS_INFO, (info) => {
-        if (info.speed > 0) speed = speed === null ? info.speed : speed * 0.8 + info.speed * 0.2;
+        // The first contain what was held for late joiners.
+        samples += 1;
+        if (samples > 3) speed = speed === null ? info.speed : speed * 0.8 + info.speed * 0.2;
       });
       player.attachMediaElement(video);
       player.load();

@@ -12,6 +12,8 @@ import { encodePath } from "./urls.mjs";
 /** The pointer must rest for so long. */
 const REST = 300;
 const WIDTH = 320;
+/** A picture that has ended is tried again after so long. */
+const AGAIN = 5_000;
 
 /** A picture of a stream, in a box of its own. */
 export class Picture {
@@ -21,7 +23,14 @@ export class Picture {
     this.node = el("div", { className: "picture" }, this.video, this.words);
     this.timer = 0;
     this.engine = null;
+    /** When it failed; null if it has not. */
+    this.failedAt = null;
     this.#play(stream);
+  }
+
+  /** It has failed some seconds ago, and it may be worth another try. */
+  isOver() {
+    return this.failedAt !== null && performance.now() - this.failedAt > AGAIN;
   }
 
   #play(stream) {
@@ -38,6 +47,7 @@ export class Picture {
     const url = location.origin + "/" + encodePath(stream.path) + ".flv?audio=0";
     const fail = () => {
       this.#end();
+      this.failedAt = performance.now();
       setText(this.words, "No picture");
     };
     this.engine = engines.flv(this.video, url, { isLive: true, hasAudio: false }, { onEnd: fail, onError: fail });

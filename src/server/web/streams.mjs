@@ -144,6 +144,12 @@ class Row {
     const { stream } = this;
     const { facts, record, kick, graph } = this.detail;
     const { gop, recording } = stream;
+    if (this.picture.isOver() && stream.state === "live") {
+      const picture = new Picture(stream);
+      this.picture.node.replaceWith(picture.node);
+      this.picture.remove();
+      this.picture = picture;
+    }
     const rates = (track) => (track?.bitrate_bps ? ", " + format.bitrate(track.bitrate_bps) : "");
     const profile = (track) => (track?.rfc6381 ? ", " + track.rfc6381 : "");
     setText(facts.get("Source"), sourceOf(stream));

@@ -24,6 +24,8 @@ const ASK_AGAIN = [1_000, 3_000];
 const ASK_OFTEN_FOR = 60_000;
 /** Between two looks at the position: often enough for a tenth of a second. */
 const LOOK = 200;
+/** After the first picture: until then everything that the server holds for late joiners has come. */
+const START = 1_000;
 
 const wanted = targetOf(location);
 const video = byId("video");
@@ -44,9 +46,12 @@ let waitingSince = null;
 let way = null;
 let startedAt = 0;
 let hasPicture = false;
+let pictureAt = 0;
 let rate = 1;
 let aim = TARGET;
 let calmSince = 0;
+/** Milliseconds behind the end of what has come. */
+let behind = null;
 let lastPosition = -1;
 let lastMove = 0;
 let pausedAt = 0;
@@ -59,12 +64,16 @@ function say(headline, details = "", { turning = false, again = false } = {}) {
   setHidden(page.turning, !turning);
   setHidden(page.again, !again);
   setHidden(page.message, headline === "");
+  // Buttons for a picture that is not there would only shine through.
+  const controls = headline === "" || hasPicture;
+  if (video.controls !== controls) video.controls = controls;
 }
 
 /** "waiting", "starting", "playing", "file", "failed": for the badge, and for whoever watches the page from outside. */
 function show(state) {
   document.body.dataset.state = state;
   document.body.dataset.via = way ?? "";
+  if (state !== "playing") document.body.dataset.delay = "";
   const text = { playing: "LIVE", waiting: "OFFLINE" }[state] ?? "";
   page.badge.dataset.state = state;
   setText(page.badge, text);
@@ -72,6 +81,7 @@ function show(state) {
 }
 
 function stop() {
+  setHidden(page.toLive, true);
   round += 1;
   clearTimeout(timer);
   engine?.stop();
@@ -122,6 +132,7 @@ async function begin() {
 function wait() {
   waitingSince ??= Date.now();
   failures = 0;
+  way = null;
   say("Nobody is publishing " + wanted.path + " yet", "The picture starts by itself as soon as somebody does.", { turning: true });
   show("waiting");
   later(Date.now() - waitingSince < ASK_OFTEN_FOR ? ASK_AGAIN[0] : ASK_AGAIN[1], begin);
@@ -164,6 +175,7 @@ function playFile() {
 
 function prepare() {
   hasPicture = false;
+  pausedAt = 0;
   rate = 1;
   video.playbackRate = 1;
   startedAt = performance.now();
@@ -186,7 +198,14 @@ async function start() {
   }
 }
 
+/** The viewer has pressed pause: nothing may begin to play by itself. */
+const isPaused = () => pausedAt > 0 && video.paused;
+
 function ended() {
+  if (isPaused()) {
+    park();
+    return;
+  }
   // Who asks at once after an end that was none (a publisher that restarts) would spin.
   const wasShort = performance.now() - startedAt < 2_000;
   if (wasShort && !hasPicture) failures += 1;
@@ -196,6 +215,10 @@ function ended() {
 }
 
 function failed(why) {
+  if (isPaused()) {
+    park();
+    return;
+  }
   failures += 1;
   stop();
   const isFirst = !hasPicture && failures <= transport.TRIES;
@@ -207,6 +230,7 @@ function failed(why) {
 async function fileFailed(why) {
   stop();
   way = null;
+  hasPicture = false;
   show("failed");
   let reason = why;
   try {
@@ -245,8 +269,8 @@ function look() {
     else if (video.readyState < 2 || video.seeking) chase();
     return;
   }
-  if (video.paused) {
-    if (pausedAt && now - pausedAt > PAUSE_PATIENCE && !isParked) park();
+  if (isPaused()) {
+    if (now - pausedAt > PAUSE_PATIENCE) park();
     return;
   }
   chase();
@@ -259,6 +283,7 @@ function look() {
 function firstPicture(now) {
   hasPicture = true;
   failures = 0;
+  pictureAt = now;
   calmSince = now;
   say("");
   show(wanted.isFile ? "file" : "playing");
@@ -268,7 +293,8 @@ function chase() {
   if (!engine.facts().chase) return;
   const ranges = [];
   for (let i = 0; i < video.buffered.length; i += 1) ranges.push([video.buffered.start(i), video.buffered.end(i)]);
-  const decision = decide({ position: video.currentTime, ranges, rate, target: aim, isSeeking: video.seeking });
+  const isStart = hasPicture && performance.now() - pictureAt < START;
+  const decision = decide({ position: video.currentTime, ranges, rate, target: aim, isSeeking: video.seeking, isStart });
   if (decision.jump !== null) video.currentTime = decision.jump;
   if (decision.rate !== rate) {
     rate = decision.rate;
@@ -276,17 +302,16 @@ function chase() {
   }
   behind = decision.behind * 1000;
 }
-let behind = null;
 
-/** A long pause: nothing is transferred for nobody. */
+/** A long pause, or one during which the stream has ended: nothing is transferred for nobody. */
 function park() {
   stop();
   isParked = true;
+  say("Paused");
   setHidden(page.toLive, false);
 }
 
 function backToLive() {
-  setHidden(page.toLive, true);
   failures = 0;
   begin();
 }
@@ -367,7 +392,10 @@ function setUp() {
   });
   page.toLive.addEventListener("click", backToLive);
   video.addEventListener("volumechange", () => video.muted || setHidden(page.sound, true));
-  video.addEventListener("pause", () => (pausedAt = performance.now()));
+  video.addEventListener("pause", () => {
+    // Running out at the end is no wish of the viewer's.
+    if (!video.ended && engine !== null) pausedAt = performance.now();
+  });
   video.addEventListener("play", () => {
     pausedAt = 0;
     if (isParked) backToLive();

@@ -16,6 +16,11 @@ test("more than three seconds behind is a jump to one second behind", () => {
   assert.equal(at(0, [[0, 3.1]]).jump, 3.1 - TARGET);
 });
 
+test("at the start a jump comes sooner", () => {
+  assert.equal(at(0, [[0, 1.5]], { isStart: true }).jump, 1.5 - TARGET);
+  assert.equal(at(0, [[0, 1.3]], { isStart: true }).jump, null);
+});
+
 test("some seconds behind is made up for at a tenth more speed at most", () => {
   assert.equal(at(0, [[0, 1.2]]).rate, 1);
   const { rate, jump } = at(0, [[0, 2.9]]);
