@@ -1,6 +1,7 @@
 // The ways to play a stream in a video element: mpegts.js (FLV over HTTP or WebSocket), hls.js, the browser's own HLS.
 //
-// An engine is { stop(), facts() }. It tells its caller `onEnd()` when the stream has ended properly and `onError(why)`
+// An engine is { stop(), facts() }. It tells its caller `onAttached()` when play() of the element makes sense (a source that
+// is set later would end the attempt), `onEnd()` when the stream has ended properly and `onError(why)`
 // when anything is wrong; never both, never twice, nothing after stop(). Starting again is the caller's business.
 // Libraries are loaded when they are needed first. No workers: the page does nothing else, and a strict
 // Content-Security-Policy stays possible.
@@ -83,6 +84,7 @@ export function flv(video, url, options, callbacks) {
       });
       player.attachMediaElement(video);
       player.load();
+      callbacks.onAttached();
     },
     (error) => tell.error(error.message),
   );
@@ -126,6 +128,7 @@ export function hls(video, url, callbacks) {
       });
       player.loadSource(url);
       player.attachMedia(video);
+      callbacks.onAttached();
     },
     (error) => tell.error(error.message),
   );
@@ -147,6 +150,7 @@ export function native(video, url, callbacks) {
   video.addEventListener("error", onError);
   video.addEventListener("ended", onEnded);
   video.src = url;
+  callbacks.onAttached();
   return {
     stop() {
       tell.close();

@@ -18,7 +18,7 @@ const AGAIN = 5_000;
 /** A picture of a stream, in a box of its own. */
 export class Picture {
   constructor(stream) {
-    this.video = el("video", { muted: true, playsInline: true, autoplay: true, tabIndex: -1, disablePictureInPicture: true });
+    this.video = el("video", { muted: true, playsInline: true, tabIndex: -1, disablePictureInPicture: true });
     this.words = el("p", {}, "");
     this.node = el("div", { className: "picture" }, this.video, this.words);
     this.timer = 0;
@@ -50,8 +50,8 @@ export class Picture {
       this.failedAt = performance.now();
       setText(this.words, "No picture");
     };
-    this.engine = engines.flv(this.video, url, { isLive: true, hasAudio: false }, { onEnd: fail, onError: fail });
-    this.video.play().catch(() => {});
+    const onAttached = () => this.video.play().catch(() => {});
+    this.engine = engines.flv(this.video, url, { isLive: true, hasAudio: false }, { onAttached, onEnd: fail, onError: fail });
     this.timer = setInterval(() => this.#chase(), 250);
   }
 

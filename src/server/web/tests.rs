@@ -82,6 +82,24 @@ fn elements_that_the_scripts_look_for_are_in_a_page() {
 }
 
 #[test]
+fn fields_that_the_scripts_read_are_in_the_contract() {
+    let contract = include_str!("../../../docs/openapi.yaml");
+    let mut fields = BTreeSet::new();
+    for asset in own().filter(|asset| asset.name.ends_with(".mjs")) {
+        // Names of the scripts' own are in camel case.
+        let words = text(asset).split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        let is_field = |word: &&str| {
+            word.contains('_') && word.starts_with(|c: char| c.is_ascii_lowercase()) && !word.contains("__")
+        };
+        for field in words.filter(is_field) {
+            assert!(contract.contains(&format!("{field}:")), "{}: {field}", asset.name);
+            fields.insert(field);
+        }
+    }
+    assert!(fields.len() > 15, "{fields:?}");
+}
+
+#[test]
 fn the_pages_ask_nobody_else_and_run_nothing_inline() {
     for asset in own() {
         let text = text(asset);

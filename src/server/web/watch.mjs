@@ -148,7 +148,7 @@ function play() {
     return;
   }
   const base = "/" + encodePath(wanted.path);
-  const callbacks = { onEnd: ended, onError: failed };
+  const callbacks = { onAttached: start, onEnd: ended, onError: failed };
   prepare();
   if (way === "hls") {
     const url = withQuery(base + "/index.m3u8", wanted.token);
@@ -158,19 +158,17 @@ function play() {
     const url = origin + withQuery(base + ".flv", wanted.token, can.withoutAudio ? "audio=0" : "");
     engine = engines.flv(video, url, { isLive: true }, callbacks);
   }
-  start();
 }
 
 function playFile() {
   const url = withQuery(location.pathname, wanted.token);
-  const callbacks = { onEnd: () => {}, onError: fileFailed };
+  const callbacks = { onAttached: start, onEnd: () => {}, onError: fileFailed };
   way = "file";
   prepare();
   const isFlv = wanted.path.toLowerCase().endsWith(".flv") && engines.browser.mse;
   engine = isFlv
     ? engines.flv(video, location.origin + url, { isLive: false }, { ...callbacks, onEnd: fileFailed })
     : engines.native(video, url, callbacks);
-  start();
 }
 
 function prepare() {
