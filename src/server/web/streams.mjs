@@ -37,7 +37,7 @@ function sourceOf(stream) {
   return [how, publisher.address, publisher.agent].filter(Boolean).join(" · ");
 }
 
-const playersOf = (stream) => Object.entries(stream.players.by).map(([by, count]) => by + " " + count).join(", ");
+const playersOf = (stream) => Object.entries(stream.players.by).filter(([, count]) => count > 0).map(([by, count]) => by + " " + count).join(", ");
 
 class Row {
   constructor(view, stream) {

@@ -360,8 +360,9 @@ function setUp() {
   for (const value of ["auto", ...transport.ORDER]) {
     page.choice.append(el("option", { value, selected: value === choice }, transport.NAMES[value]));
   }
+  // Of a file the element tells no more than its size.
+  for (const id of ["delay", "bitrate", "audio"]) setHidden(byId(id).parentElement, wanted.isFile);
   setHidden(byId("choice-label"), wanted.isFile);
-  setHidden(byId("delay-name").parentElement, wanted.isFile);
   if (wanted.isFile) {
     byId("addresses").replaceChildren(
       copyLine("Page", location.href),
