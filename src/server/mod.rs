@@ -31,6 +31,7 @@
 //! | `client` | the other side of RTMP, blocking |
 //! | `protocol`, `watching` | what a connection speaks; what HTTP requests mean |
 //! | `config`, `listen` | what a server is started with; the sockets that clients connect to |
+//! | `web` | the pages for browsers |
 //! | `backoff`, `coalescing`, `capture`, `stats`, `networks`, `path`, `file_limit`, `signals` | one small matter each |
 
 mod backoff;
@@ -73,6 +74,8 @@ mod tap;
 mod testing;
 mod vod;
 mod watching;
+#[cfg_attr(not(test), expect(dead_code, reason = "served in the next step"))]
+mod web;
 
 pub use cache::MAX_GOP_TIME;
 pub use config::Config;
