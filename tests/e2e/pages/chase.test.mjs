@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { FASTEST, MAX_TARGET, SLOWEST, TARGET, afterCalm, afterStall, decide } from "../../../src/server/web/chase.mjs";
+import { FASTEST, MAX_TARGET, SLOWEST, TARGET, afterCalm, afterStall, decide } from "../../../src/server/web/pages/chase.mjs";
 
 const at = (position, ranges, more = {}) => decide({ position, ranges, rate: 1, target: TARGET, isSeeking: false, ...more });
 

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { EventReader, MAX_EVENT } from "../../../src/server/web/events.mjs";
+import { EventReader, MAX_EVENT } from "../../../src/server/web/pages/events.mjs";
 
 const STREAM = ': hello\nevent: server\ndata: {"a": 1}\n\nevent:streams\r\ndata:x\r\ndata: y\r\n\r\ndata: z\nretry: 5\n\nevent: nothing\n\n: end\n';
 const EVENTS = [{ type: "server", data: '{"a": 1}' }, { type: "streams", data: "x\ny" }, { type: "message", data: "z" }];

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import * as format from "../../../src/server/web/format.mjs";
+import * as format from "../../../src/server/web/pages/format.mjs";
 
 test("sizes and rates have three digits and go up a unit in time", () => {
   const table = [[0, "0 B"], [999, "999 B"], [1000, "1.00 kB"], [12_340, "12.3 kB"], [999_400, "999 kB"], [999_600, "1.00 MB"], [1.2e9, "1.20 GB"], [5e15, "5000 TB"]];

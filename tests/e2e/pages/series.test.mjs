@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Series, ceiling, paths } from "../../../src/server/web/series.mjs";
+import { Series, ceiling, paths } from "../../../src/server/web/pages/series.mjs";
 
 test("a series keeps the last values and takes what is no number for a gap", () => {
   const series = new Series(3);

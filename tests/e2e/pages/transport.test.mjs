@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import * as transport from "../../../src/server/web/transport.mjs";
+import * as transport from "../../../src/server/web/pages/transport.mjs";
 
 const H264 = { codec: "H.264", rfc6381: "avc1.64001f" };
 const H265 = { codec: "H.265", rfc6381: "hvc1.1.6.L93.90" };

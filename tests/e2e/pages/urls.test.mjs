@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import * as urls from "../../../src/server/web/urls.mjs";
+import * as urls from "../../../src/server/web/pages/urls.mjs";
 
 const page = (host, protocol = "http:") => ({ protocol, host, hostname: host.replace(/:\d+$/, "") });
 const PORTS = { rtmp: 1935, rtmps: null, rtsp: 8554, rtsps: null, http: 8080, https: null };

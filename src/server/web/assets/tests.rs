@@ -30,7 +30,7 @@ fn names_below(folder: &Path, prefix: &str, names: &mut BTreeSet<String>) {
         let name = format!("{prefix}{}", path.file_name().expect("a name").to_string_lossy());
         if path.is_dir() {
             names_below(&path, &format!("{name}/"), names);
-        } else if !name.ends_with(".rs") {
+        } else {
             names.insert(name);
         }
     }
@@ -39,7 +39,7 @@ fn names_below(folder: &Path, prefix: &str, names: &mut BTreeSet<String>) {
 #[test]
 fn every_file_of_the_folder_is_in_the_table_and_has_a_type() {
     let mut names = BTreeSet::new();
-    names_below(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/server/web"), "", &mut names);
+    names_below(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/server/web/pages"), "", &mut names);
     let table: BTreeSet<String> = ASSETS.iter().map(|asset| asset.name.to_string()).collect();
     assert_eq!(table, names);
     for asset in &ASSETS {
@@ -47,7 +47,7 @@ fn every_file_of_the_folder_is_in_the_table_and_has_a_type() {
         assert_eq!(asset.mime().starts_with("text/plain"), is_text, "{}: {}", asset.name, asset.mime());
         assert!(core::ptr::eq(find(asset.name).unwrap(), asset));
     }
-    assert!(find("").is_none() && find("../web.rs").is_none());
+    assert!(find("").is_none() && find("../assets.rs").is_none());
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn elements_that_the_scripts_look_for_are_in_a_page() {
 
 #[test]
 fn fields_that_the_scripts_read_are_in_the_contract() {
-    let contract = include_str!("../../../docs/openapi.yaml");
+    let contract = include_str!("../../../../docs/openapi.yaml");
     let mut fields = BTreeSet::new();
     for asset in own().filter(|asset| asset.name.ends_with(".mjs")) {
         // Names of the scripts' own are in camel case.

@@ -1,9 +1,10 @@
-//! The pages: every file that a browser gets from `src/server/web`, embedded in the program.
+//! The pages: every file that a browser gets from `src/server/web/pages`, embedded in the program.
 //!
 //! Two pages, [`CONSOLE`] and [`WATCH`], and what they load, by its name below [`PREFIX`]. No build step: the files are served as
 //! they are written. Not here: HTTP, and what the pages ask for (`docs/openapi.yaml`).
 //! Bounds: the files are part of the program; their hashes are computed once, when one is asked for first.
 
+use crate::http::mime;
 use alloc::{format, string::String};
 use sha2::{Digest, Sha256};
 use std::sync::OnceLock;
@@ -15,12 +16,15 @@ pub(super) const CONSOLE: &str = "index.html";
 /// The page of every stream and, where the query says `watch`, of every file.
 pub(super) const WATCH: &str = "watch.html";
 
+/// The icon of both.
+pub(super) const ICON: &str = "icon.svg";
+
 /// Headers that go with every file beside its type: what a browser lets the pages do.
 ///
 /// Nothing is loaded from elsewhere, nothing inline runs. `blob:` is where Media Source Extensions play from. No worker, so no
 /// `worker-src`. `'self'` allows the WebSocket as well (Safari before 15.4 disagrees, and plays HLS).
 /// `frame-ancestors` is missing on purpose: the watch page may be embedded; the console says [`CONSOLE_FRAMES`].
-pub(super) const HEADERS: [(&str, &str); 4] = [
+const HEADERS: [(&str, &str); 4] = [
     (
         "Content-Security-Policy",
         "default-src 'self'; media-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'none'",
@@ -31,7 +35,7 @@ pub(super) const HEADERS: [(&str, &str); 4] = [
     ("Cache-Control", "no-cache"),
 ];
 /// In addition, for the console alone: whoever embeds it could make its user press buttons unseen.
-pub(super) const CONSOLE_FRAMES: (&str, &str) = ("X-Frame-Options", "DENY");
+const CONSOLE_FRAMES: (&str, &str) = ("X-Frame-Options", "DENY");
 
 /// A file that browsers get.
 #[derive(Debug)]
@@ -49,13 +53,14 @@ impl Asset {
 
     /// `Content-Type`.
     pub(super) fn mime(&self) -> &'static str {
-        match self.name.rsplit('.').next() {
-            Some("html") => "text/html; charset=utf-8",
-            Some("css") => "text/css; charset=utf-8",
-            Some("js" | "mjs") => "text/javascript; charset=utf-8",
-            Some("svg") => "image/svg+xml",
-            _ => "text/plain; charset=utf-8",
-        }
+        let extension = self.name.rsplit('.').next().unwrap_or_default();
+        mime::of_extension(extension).unwrap_or(mime::TEXT)
+    }
+
+    /// What goes with it beside type and tag.
+    pub(super) fn headers(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let frames = (self.name == CONSOLE).then_some(CONSOLE_FRAMES);
+        HEADERS.into_iter().chain(frames)
     }
 
     /// `ETag`, quotes included: another content has another.
@@ -75,11 +80,11 @@ pub(super) fn find(name: &str) -> Option<&'static Asset> {
 
 macro_rules! assets {
     ($($name:literal),* $(,)?) => {
-        [$(Asset::new($name, include_bytes!(concat!("web/", $name)))),*]
+        [$(Asset::new($name, include_bytes!(concat!("pages/", $name)))),*]
     };
 }
 
-/// Every file of `src/server/web`, licences included: who gets the libraries gets their terms.
+/// Every file of `src/server/web/pages`, licences included: who gets the libraries gets their terms.
 static ASSETS: [Asset; FILES] = assets![
     "api.mjs",
     "base.css",
