@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     base::Payload,
-    http::{Body, Date, Event, Method, Request, RequestId, Resource, Response, Status, cors, mime},
+    http::{Date, Event, Method, Request, RequestId, Resource, Response, Status, cors, mime},
 };
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -87,14 +87,9 @@ impl Connection {
             etag: Some(asset.etag().into()),
             modified: None,
         };
-        let (mut response, range) = resource.answer(request);
+        let mut response = resource.answer_from(request, &[Payload::from(asset.bytes)]);
         for (name, value) in asset.headers() {
             response = response.header(name, value);
-        }
-        if range.end > range.start {
-            // The lengths are those of a slice.
-            let bytes = &asset.bytes[range.start as usize..range.end as usize];
-            response = response.body(Body::Fixed(Payload::from(bytes)));
         }
         self.respond(cx, id, &response);
     }
@@ -104,12 +99,21 @@ impl Connection {
         self.respond(cx, id, &Response::error_for(path, Status::NOT_FOUND, what));
     }
 
-    fn respond(&mut self, cx: &Context<'_>, id: RequestId, response: &Response) {
+    /// Answers a request.
+    pub(super) fn respond(&mut self, cx: &Context<'_>, id: RequestId, response: &Response) {
         let Some(session) = self.protocol.http() else { return };
         session.set_date(date());
         if let Err(misuse) = session.respond(cx.now, id, response) {
             log::error!("{}: {misuse}", self.id());
         }
+    }
+
+    /// Answers a request that had to wait.
+    pub(super) fn respond_late(&mut self, cx: &Context<'_>, id: RequestId, response: &Response) {
+        let Some(session) = self.protocol.http() else { return };
+        session.set_date(date());
+        // Fails if the client has left meanwhile.
+        let _ = session.respond(cx.now, id, response);
     }
 }
 
