@@ -60,7 +60,7 @@ fn main() -> ExitCode {
     flags.optflag(
         "",
         "quick",
-        "one round of 2 s, unless other flags say otherwise: a look, in less than three minutes",
+        "one round of 2 s, unless other flags say otherwise: a look, in some three minutes",
     );
     flags.optopt("", "at-most", "players of a scenario, for a look: bars are not judged then", "N");
     flags.optmulti(

@@ -24,6 +24,11 @@ pub(crate) struct Counter {
 impl Counter {
     /// What [`Line::into_parts`](crate::line::Line::into_parts) gives.
     pub(crate) fn new((socket, sign, acknowledged, received): (TcpStream, SignOfLife, u64, u64)) -> Counter {
+        // TCP acknowledges at once for those who only read, later for those who also write, as RTMP's players do. On
+        // loopback, to acknowledge is to do a part of the server's work: the same part in all protocols, if the system
+        // lets us choose.
+        #[cfg(target_os = "linux")]
+        drop(SockRef::from(&socket).set_tcp_quickack(false));
         Counter { socket, sign, received, acknowledged, has_acknowledged: false }
     }
 

@@ -1,9 +1,9 @@
 //! The players: a few threads, each with many connections.
 //!
-//! A player runs a real client ([`line`](crate::line)) until it shows a picture. A probe then goes on so and checks every tag; any
-//! other only counts bytes from there on, which costs the machine little: the kernel throws them away unread, a
-//! hundred times a second at most ([`counter`](crate::counter)). A laggard keeps its client, reads late on purpose, and checks that what it
-//! lost were whole groups of pictures.
+//! A player runs a real client ([`line`](crate::line)) until it shows a picture. A probe then goes on so and checks every
+//! tag; any other only counts bytes from there on ([`counter`](crate::counter)), which costs the machine little: the kernel
+//! throws them away unread, a hundred times a second at most. A laggard keeps its client, reads late on purpose, and
+//! checks that what it lost were whole groups of pictures.
 
 use crate::{
     counter::Counter,
