@@ -8,8 +8,11 @@
 mod client;
 mod files;
 mod http;
+mod http_files;
 mod leaving;
 mod playing;
+#[path = "../support/process.rs"]
+mod process;
 mod publishers;
 mod recording;
 mod relays;
