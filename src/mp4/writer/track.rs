@@ -90,7 +90,13 @@ impl Track {
         }
     }
 
-    pub(super) fn is_video(&self) -> bool {
+    /// Units per second of all its times.
+    pub(crate) fn timescale(&self) -> u32 {
+        self.timescale
+    }
+
+    /// It carries pictures.
+    pub fn is_video(&self) -> bool {
         matches!(self.media, Media::Video { .. })
     }
 }
