@@ -47,13 +47,6 @@ pub(super) struct ListedPart {
     pub(super) is_independent: bool,
 }
 
-/// Whether the stream's frames are regular enough for parts of 85 percent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Frames {
-    Regular,
-    Any,
-}
-
 /// Seconds with three decimals as milliseconds.
 fn ms(text: &str) -> u64 {
     let (seconds, fraction) = text.split_once('.').unwrap_or((text, "0"));
@@ -127,8 +120,9 @@ impl Media {
         all
     }
 
-    /// What one playlist has to keep to by itself.
-    pub(super) fn check(&self, config: &Config, frames: Frames) {
+    /// What one playlist has to keep to by itself. Parts have at least so many percent of their target: 85, or 0 if frames come as
+    /// they like.
+    pub(super) fn check(&self, config: &Config, percent: u64) {
         let target = self.target * 1000;
         assert!(self.target >= 1 && self.target * 1000 >= u64::from(config.segment), "target duration");
         assert_eq!(self.part_target.is_some(), config.part.is_some());
@@ -154,16 +148,16 @@ impl Media {
                 let sum: u64 = listed.parts.iter().map(|part| part.duration).sum();
                 assert_eq!(sum, listed.duration, "parts of {}", listed.name);
             }
-            self.check_parts(listed, frames, 1);
+            self.check_parts(listed, percent, 1);
         }
-        self.check_parts(&self.growing, frames, 0);
+        self.check_parts(&self.growing, percent, 0);
         if self.is_independent {
             let all = self.segments.iter().chain([&self.growing]);
             assert!(all.filter_map(|listed| listed.parts.first()).all(|part| part.is_independent));
         }
     }
 
-    fn check_parts(&self, listed: &Listed, frames: Frames, last: usize) {
+    fn check_parts(&self, listed: &Listed, percent: u64, last: usize) {
         let Some(target) = self.part_target else {
             assert!(listed.parts.is_empty());
             return;
@@ -171,9 +165,9 @@ impl Media {
         for (index, part) in listed.parts.iter().enumerate() {
             assert!(part.duration <= target, "{} is {} of {target}", part.name, part.duration);
             let is_last = index + last == listed.parts.len();
-            let is_long = part.duration * 100 >= target * 85;
+            let is_long = part.duration * 100 >= target * percent;
             assert!(
-                is_long || is_last || part.is_independent || frames == Frames::Any,
+                is_long || is_last || part.is_independent,
                 "{} is only {} of {target}",
                 part.name,
                 part.duration

@@ -7,8 +7,8 @@
 //! - A part ends before the frame that would make it longer than the part target. If pictures stay away longer than
 //!   [`STALL`], sound goes on in parts of its own, and the last picture waits for its successor.
 //!
-//! Bounds: a quarter of [`super::Config::max_bytes`] waits; [`MAX_SEGMENT`] and half of those bytes in a segment, which then ends without
-//! a keyframe.
+//! Bounds: an eighth of [`super::Config::max_bytes`] waits; [`MAX_SEGMENT`] and three eighths of those bytes in a segment, which
+//! then ends without a keyframe.
 
 use super::{
     WallTime,
@@ -75,6 +75,17 @@ struct Lane {
     heard: u64,
     /// Its configuration has changed.
     is_void: bool,
+}
+
+/// Which frames a part takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Take {
+    /// Those decoded before its end whose length is known.
+    InTime,
+    /// All whose length is known: there are too many.
+    Known,
+    /// All: nothing follows.
+    All,
 }
 
 /// What became of a tag.
@@ -181,9 +192,9 @@ impl Epoch {
         let room = window.part_limit();
         let end = (self.last + step.max(1)).clamp(self.part_start + 1, self.part_start + room.max(1));
         if leader.queue.len() > 0 || self.waiting > 0 {
-            self.cut_part(end, Until::End, window);
+            self.cut_part(end, Take::All, window);
         }
-        window.close(self.part_start, self.interval());
+        window.close(self.interval());
     }
 
     /// Microseconds from one of the leader's frames to the next, on average.
@@ -228,11 +239,11 @@ impl Epoch {
             self.go_on_without_pictures(at, window);
         }
         if self.waiting > window.max_waiting() {
-            self.cut_part(self.now.max(self.part_start + 1), Until::Known, window);
+            self.cut_part(self.now.max(self.part_start + 1), Take::Known, window);
         }
         let Some((start, bytes)) = window.open() else { return };
         if self.part_start.saturating_sub(start) >= MAX_SEGMENT || bytes > window.max_segment() {
-            window.close(self.part_start, self.interval());
+            window.close(self.interval());
         }
     }
 
@@ -242,24 +253,28 @@ impl Epoch {
         self.frames += 1;
         self.last = at;
         if self.frames == 1 {
-            (self.first, self.last_keyframe, self.part_start) = (at, at, at);
+            (self.first, self.last_keyframe) = (at, at);
+            // Sound may have needed a part already.
+            if window.open().is_none() {
+                self.part_start = self.part_start.max(at);
+            }
             return;
         }
         // A frame that lasts long makes a part of its own.
         if at.saturating_sub(self.part_start) > limit && last > self.part_start {
-            self.cut_part(last, Until::Known, window);
+            self.cut_part(last, Take::InTime, window);
         }
         if is_sync {
             let gop = at - self.last_keyframe;
             self.last_keyframe = at;
             if self.ends_segment(at, gop, window) {
-                self.cut_part(at, Until::Known, window);
-                window.close(at, self.interval());
+                self.cut_part(at, Take::InTime, window);
+                window.close(self.interval());
                 return;
             }
         }
         if at.saturating_sub(self.part_start) + (at - last) > limit {
-            self.cut_part(at, Until::Known, window);
+            self.cut_part(at, Take::InTime, window);
         }
     }
 
@@ -285,25 +300,26 @@ impl Epoch {
             && at.saturating_sub(self.last.max(self.part_start + limit)) > STALL
             && rounds > 0
         {
-            self.cut_part(self.part_start + limit, Until::Known, window);
+            self.cut_part(self.part_start + limit, Take::InTime, window);
             rounds -= 1;
         }
     }
 
-    /// Makes a part of what is decoded before `end` and known in length.
-    fn cut_part(&mut self, end: u64, until: Until, window: &mut Window) {
+    /// Makes a part that ends at `end`.
+    fn cut_part(&mut self, end: u64, take: Take, window: &mut Window) {
         if end <= self.part_start {
             return;
         }
         let has_video = self.lanes[0].track.is_video();
         let mut runs = Vec::new();
         for (id, lane) in (1..).zip(&mut self.lanes) {
-            let until = match until {
-                Until::End => Until::End,
-                _ => {
+            let until = match take {
+                Take::InTime => {
                     let end = lane.queue.scale(i64::try_from(end).unwrap_or(i64::MAX));
                     Until::Before(u64::try_from(end).unwrap_or(u64::MAX))
                 }
+                Take::Known => Until::Known,
+                Take::All => Until::End,
             };
             let samples = lane.queue.take(until);
             if !samples.is_empty() {

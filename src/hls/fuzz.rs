@@ -3,12 +3,7 @@
 //! Holds: every playlist keeps the rules and follows from the one before; delta updates merge to the whole; what is listed can be had, in the
 //! length that it has; what is held stays under its bound; a request that waits is answered in the end.
 
-use super::{
-    Answer, Config, Muxer, Resource, WallTime,
-    check::{Frames, Media},
-    epoch::MAX_SEGMENT,
-    gather,
-};
+use super::{Answer, Config, Muxer, Resource, WallTime, check::Media, epoch::MAX_SEGMENT, gather};
 use crate::{
     base::Timestamp,
     flv::{Tag, TagKind},
@@ -50,7 +45,7 @@ pub fn fuzz(input: &[u8]) {
         assert!(!matches!(muxer.get(&name, "", wall), Answer::Wait { .. }), "{name} waits for ever");
     }
     let (_, bytes) = muxer.held();
-    assert!(bytes <= MAX_BYTES + MAX_BYTES / 4 + MAX_FRAME + 4096, "{bytes} bytes are held");
+    assert!(bytes <= MAX_BYTES + 2 * MAX_FRAME + HEADS, "{bytes} bytes are held");
 }
 
 /// One tag; times of both kinds go on by themselves, and sometimes jump.
@@ -99,8 +94,8 @@ fn text(resource: &Resource) -> String {
 /// Asks as a player would.
 fn look(muxer: &Muxer, config: &Config, last: &mut Option<Media>, wall: WallTime) {
     let (_, bytes) = muxer.held();
-    let waiting = gather::MAX_BYTES.max(MAX_BYTES / 4) + MAX_FRAME;
-    assert!(bytes <= MAX_BYTES + waiting, "{bytes} bytes are held");
+    let waiting = gather::MAX_BYTES.max(MAX_BYTES / 8) + MAX_FRAME;
+    assert!(bytes <= MAX_BYTES + 2 * MAX_FRAME + HEADS + waiting, "{bytes} bytes are held");
     let Answer::Ready(full) = muxer.get("stream.m3u8", "", wall) else {
         assert!(last.is_none(), "the playlist has gone");
         return;
@@ -109,7 +104,7 @@ fn look(muxer: &Muxer, config: &Config, last: &mut Option<Media>, wall: WallTime
     if last.as_ref() == Some(&media) {
         return;
     }
-    media.check(config, Frames::Any);
+    media.check(config, 0);
     for listed in &media.segments {
         assert!(listed.duration <= MAX_SEGMENT + 20_000, "{listed:?}");
         ready(muxer, &listed.name, wall);
@@ -153,6 +148,8 @@ fn ready(muxer: &Muxer, file: &str, wall: WallTime) {
 
 /// Tags that are looked at.
 const MOST: usize = 400;
+/// Bytes of the heads of fragments, which have 16 for each of the frames.
+const HEADS: usize = 16 * MOST;
 /// Bytes of the longest frame.
 const MAX_FRAME: usize = 3200;
 

@@ -18,8 +18,8 @@
 //! - **Epochs** are stretches that one initialization segment and one clock serve. Another configuration, a track that comes or goes, a
 //!   jump of the timestamps and [`Muxer::restart`] end one; the next begins with a discontinuity, at a keyframe.
 //!
-//! Bounds: [`Config::max_bytes`] of segments and what waits for them, plus a part; [`MAX_LISTED`] segments; what
-//! [`gather`] names before an epoch begins.
+//! Bounds: [`Config::max_bytes`] of segments, an eighth of that waits for its part, and some frames more; [`MAX_LISTED`] segments;
+//! what [`gather`] names before an epoch begins.
 //! Field notes: ffmpeg gives up on a playlist without a complete segment, so there is none before. hls.js takes a raised target duration
 //! better than segments that are longer than it says. x264 puts keyframes at changes of scene, up to 10 s apart.
 

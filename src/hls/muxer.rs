@@ -108,6 +108,9 @@ impl Muxer {
     pub fn restart(&mut self) -> bool {
         let before = self.window.changes();
         self.end_epoch(None);
+        if let State::Gathering(gather) = &mut self.state {
+            *gather = Gather::default();
+        }
         self.window.changes() > before
     }
 

@@ -66,12 +66,11 @@ fn put_media(out: &mut String, window: &Window, targets: Targets, skipped: usize
     if skipped > 0 {
         writeln!(out, "#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}")?;
     }
-    let recent = window.end().saturating_sub(3000 * u64::from(duration));
     let mut epoch = skipped.checked_sub(1).map(|last| window.listed[last].epoch.number);
     let growing = window.growing.iter().map(|segment| (segment, false));
     let listed = window.listed.iter().map(|segment| (segment, true));
     for (segment, is_complete) in listed.chain(growing).skip(skipped) {
-        let has_parts = segment.has_listed_parts && segment.end() > recent && !window.is_ended;
+        let has_parts = segment.has_listed_parts && !window.is_ended;
         if !is_complete && !has_parts {
             continue;
         }
@@ -147,7 +146,7 @@ pub(super) fn rates(window: &Window) -> (u64, u64) {
 
 /// In thousandths of a frame per second.
 pub(super) fn frame_rate(window: &Window) -> Option<u64> {
-    window.interval.map(|interval| 1_000_000_000 / interval.max(1))
+    window.interval.map(|interval| (1_000_000_000 + interval / 2) / interval.max(1))
 }
 
 /// The date of an instant that lies behind another one's.

@@ -1,6 +1,7 @@
 //! What is held of a stream: segments that are listed, those just removed, and the one that grows.
 //!
-//! Bounds: [`super::Config::max_bytes`] of parts, and one part more; [`MAX_LISTED`]. Past them what was removed goes first, then the oldest.
+//! Bounds: [`super::Config::max_bytes`] of parts; [`MAX_LISTED`]. Past them what was removed goes first, then the oldest, but for the last
+//! complete segment: that one and the one that grows have at most half of the bytes each, and a frame.
 //! Target duration and part target are fixed when the first segment is listed. Later on they are only ever raised, before
 //! anything is listed that they would be a lie about: the rules forbid that, but players stall where the target is too small.
 
@@ -40,7 +41,8 @@ pub(super) struct Segment {
     /// Beginning of the first segment of its epoch.
     pub(super) epoch_start: (u64, WallTime),
     pub(super) is_discontinuity: bool,
-    /// Its parts can be listed: the first segment's were made before there was a part target.
+    /// Its parts are listed. Not the first segment's, which were made before there was a part target, and not those that lie more
+    /// than 3 target durations from the end.
     pub(super) has_listed_parts: bool,
     pub(super) parts: Vec<Part>,
     size: usize,
@@ -182,12 +184,14 @@ impl Window {
         self.targets.map(|targets| u64::from(targets.duration) * 1000 + 499)
     }
 
+    /// Bytes of frames that wait for their part.
     pub(super) fn max_waiting(&self) -> usize {
-        self.config.max_bytes / 4
+        self.config.max_bytes / 8
     }
 
+    /// Bytes past which a segment ends, wherever it is.
     pub(super) fn max_segment(&self) -> usize {
-        self.config.max_bytes / 2
+        self.config.max_bytes / 8 * 3
     }
 
     /// Start and bytes of the segment that grows.
@@ -276,10 +280,9 @@ impl Window {
         self.render();
     }
 
-    /// The segment that grows is complete, and ends at `end`. Frames of this epoch are `interval` microseconds apart.
-    pub(super) fn close(&mut self, end: u64, interval: Option<u64>) {
+    /// The segment that grows is complete. Frames of this epoch are `interval` microseconds apart.
+    pub(super) fn close(&mut self, interval: Option<u64>) {
         let Some(mut segment) = self.growing.take() else { return };
-        debug_assert_eq!(segment.end(), end, "parts do not add up");
         self.interval = interval.or(self.interval);
         if self.targets.is_none() {
             self.fix_targets(segment.duration);
@@ -387,6 +390,13 @@ impl Window {
             self.unlist(duration);
         }
         let end = self.end();
+        if let Some(targets) = self.targets {
+            let recent = end.saturating_sub(3000 * u64::from(targets.duration));
+            self.listed
+                .iter_mut()
+                .filter(|old| old.end() <= recent)
+                .for_each(|old| old.has_listed_parts = false);
+        }
         while self.kept.front().is_some_and(|old| end - old.end() > old.duration + old.listed_for) {
             self.kept.pop_front();
         }
