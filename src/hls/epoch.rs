@@ -174,6 +174,11 @@ impl Epoch {
             }
             return Offer::Taken;
         }
+        // An empty frame tells nothing of the time either.
+        let is_own = |lane| self.lanes.iter().any(|own| own.config.lane == lane && !own.is_void);
+        if !samples(0, tag).any(|(lane, _)| is_own(lane)) {
+            return Offer::Taken;
+        }
         if class.is_keyframe() && (self.ends_at_keyframe || self.lost.is_some()) {
             return Offer::Over { lost: self.lost };
         }
@@ -294,13 +299,12 @@ impl Epoch {
     }
 
     fn go_on_without_pictures(&mut self, at: u64, window: &mut Window) {
-        let limit = window.part_limit();
-        let mut rounds = 2 * MAX_GAP as u64 / limit.max(1) + 1;
-        while self.frames > 0
-            && at.saturating_sub(self.last.max(self.part_start + limit)) > STALL
-            && rounds > 0
-        {
-            self.cut_part(self.part_start + limit, Take::InTime, window);
+        let mut end = self.part_start + window.part_limit();
+        let mut rounds = 2 * MAX_GAP as u64 / window.part_limit() + 1;
+        while self.frames > 0 && at.saturating_sub(self.last.max(end)) > STALL && rounds > 0 {
+            self.cut_part(end, Take::InTime, window);
+            // Where there is no sound either, the part goes on.
+            end += window.part_limit();
             rounds -= 1;
         }
     }

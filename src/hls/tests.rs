@@ -57,12 +57,10 @@ impl Stream {
     fn tags(self) -> Vec<Tag> {
         let mut frames: Vec<(i64, Tag)> = Vec::new();
         let length = self.seconds * 1000;
-        if self.frame > 0 {
-            for number in 0..length / self.frame {
-                let (at, offset) = (number * self.frame, [80, 0, 40][number as usize % 3]);
-                let tag = video(self.start.wrapping_add(at), number % self.gop == 0, offset, number);
-                frames.push((i64::from(at), tag));
-            }
+        for number in 0..length.checked_div(self.frame).unwrap_or(0) {
+            let (at, offset) = (number * self.frame, [80, 0, 40][number as usize % 3]);
+            let tag = video(self.start.wrapping_add(at), number % self.gop == 0, offset, number);
+            frames.push((i64::from(at), tag));
         }
         if self.has_audio {
             for number in 0..length * 441 / 10 / 1024 {
@@ -469,6 +467,22 @@ fn pictures_that_stay_away_leave_the_sound_going() {
         other => panic!("{other:?}"),
     };
     assert_eq!((mime("init-ab-0.mp4"), mime("init-ab-1.mp4")), ("video/mp4", "audio/mp4"));
+}
+
+#[test]
+fn empty_frames_hide_no_jump_of_time() {
+    let mut watched = Watched::new(config());
+    let silent = Stream { has_audio: false, seconds: 5, ..PLAIN };
+    watched.headers(silent);
+    watched.play(silent);
+    for at in (10..60).step_by(5) {
+        watched.push(&tag(TagKind::Video, at * 1000, &[0x27, 1, 0, 0, 0]));
+    }
+    watched.play(Stream { start: 60_000, ..silent });
+    watched.muxer.end();
+    watched.look();
+    assert!(watched.last().segments.iter().all(|listed| listed.duration <= 2000));
+    assert_eq!(watched.last().segments.iter().filter(|listed| listed.is_discontinuity).count(), 1);
 }
 
 #[test]
