@@ -55,7 +55,13 @@ const fn flag(
 pub const FLAGS: &[Flag] = &[
     Flag {
         is_repeatable: true,
-        ..flag("l", "listen", "ADDR", "listen here: address:port, address or port; repeatable", "[::]:1935")
+        ..flag(
+            "l",
+            "listen",
+            "ADDR",
+            "listen here: address:port, address or port; repeatable",
+            "[::]:1935, [::]:8080",
+        )
     },
     flag("m", "media", "DIR", "play the files below DIR as vod/...", "none"),
     flag("", "demo", "", "publish a built-in clip, looped, as live/demo", "off"),

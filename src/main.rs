@@ -19,7 +19,7 @@ use std::{
 };
 use weir::{
     cli::{self, Command},
-    server::{Ceilings, Config, DEMO_PATH, Server, Signals, raise_file_limit},
+    server::{Ceilings, Config, DEMO_PATH, Scheme, Server, Signals, raise_file_limit},
 };
 
 const CANNOT_RUN: u8 = 1;
@@ -103,11 +103,12 @@ fn announce(server: &Server, has_demo: bool) {
     for address in server.addresses() {
         info!("listening on {address} (RTMP, HTTP)");
     }
-    let url = server.url();
-    info!("publish: ffmpeg -re -i FILE -c copy -f flv {url}/live/NAME");
-    info!("play:    ffplay {url}/live/NAME");
+    let (rtmp, http) = (server.url(Scheme::Rtmp), server.url(Scheme::Http));
+    info!("publish: ffmpeg -re -i FILE -c copy -f flv {rtmp}/live/NAME");
+    info!("play:    ffplay {rtmp}/live/NAME");
+    info!("watch:   {http}/ in a browser");
     if has_demo {
-        info!("demo:    ffplay {url}/{DEMO_PATH}");
+        info!("demo:    {http}/{DEMO_PATH} in a browser, or ffplay {rtmp}/{DEMO_PATH}");
     }
 }
 

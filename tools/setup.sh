@@ -37,6 +37,7 @@ program gst-inspect-1.0 gstreamer1.0-tools
 program rtmpdump rtmpdump
 program cvlc vlc-bin
 file /usr/lib/*/vlc/plugins/demux/libavformat_plugin.so vlc-plugin-base
+program node nodejs
 program c++ g++
 program nginx nginx
 file /usr/lib/nginx/modules/ngx_rtmp_module.so libnginx-mod-rtmp

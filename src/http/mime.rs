@@ -15,6 +15,8 @@ pub fn of_name(name: &str) -> &'static str {
 pub const TEXT: &str = "text/plain; charset=utf-8";
 /// A page.
 pub const HTML: &str = "text/html; charset=utf-8";
+/// A script of a page, or a module of it.
+const SCRIPT: &str = "text/javascript; charset=utf-8";
 /// What the API says.
 pub const JSON: &str = "application/json";
 /// Server-sent events.
@@ -30,9 +32,10 @@ pub const MP4: &str = "video/mp4";
 /// Anything.
 pub const BYTES: &str = "application/octet-stream";
 
-const TYPES: [(&str, &str); 23] = [
+const TYPES: [(&str, &str); 24] = [
     ("html", HTML),
-    ("js", "text/javascript; charset=utf-8"),
+    ("js", SCRIPT),
+    ("mjs", SCRIPT),
     ("css", "text/css; charset=utf-8"),
     ("svg", "image/svg+xml"),
     ("png", "image/png"),

@@ -9,7 +9,8 @@ use super::{
     request::{Method, Request},
     response::{Body, Response, Status},
 };
-use alloc::{format, string::String};
+use crate::base::Payload;
+use alloc::{format, string::String, vec::Vec};
 use core::ops::Range;
 
 /// What a client is told of a representation.
@@ -34,8 +35,27 @@ enum Asked {
 }
 
 impl Resource {
-    /// The response to a GET or HEAD, and the bytes of the resource that are its body: [`Body::Sized`] for `send`; whoever
-    /// has them in memory puts [`Body::Fixed`] in its place.
+    /// The response to a GET or HEAD for a resource that is in memory, in pieces; they are shared, not copied.
+    pub fn answer_from(&self, request: &Request, pieces: &[Payload]) -> Response {
+        let (response, range) = self.answer(request);
+        if !matches!(response.body, Body::Sized(_)) {
+            return response;
+        }
+        let mut at = 0;
+        let mut body = Vec::new();
+        for piece in pieces {
+            let end = at + piece.len() as u64;
+            let (from, to) = (range.start.max(at), range.end.min(end));
+            if from < to {
+                // Within the piece, whose length is a `usize`.
+                body.push(piece.slice((from - at) as usize..(to - at) as usize));
+            }
+            at = end;
+        }
+        response.body(Body::Fixed(body))
+    }
+
+    /// The response to a GET or HEAD, and the bytes of the resource that are its body: [`Body::Sized`], for `send`.
     pub fn answer(&self, request: &Request) -> (Response, Range<u64>) {
         if self.is_known(request) {
             return (self.describe(Response::new(Status::NOT_MODIFIED)), 0..0);

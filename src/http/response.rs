@@ -6,7 +6,7 @@
 
 use super::{mime, request::Method};
 use crate::base::Payload;
-use alloc::{borrow::Cow, format, string::String, vec::Vec};
+use alloc::{borrow::Cow, format, string::String, vec, vec::Vec};
 use core::fmt::{self, Write};
 
 /// A status code.
@@ -16,8 +16,8 @@ pub struct Status(pub u16);
 /// What follows the head.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
-    /// These bytes, shared.
-    Fixed(Payload),
+    /// These bytes, one piece after the other, shared.
+    Fixed(Vec<Payload>),
     /// So many bytes, which [`Session::send`](super::Session::send) brings: a file or a part of it.
     Sized(u64),
     /// An endless stream: chunked to HTTP/1.1 clients, up to the end of the connection to HTTP/1.0 ones.
@@ -96,12 +96,12 @@ impl Status {
 impl Response {
     /// Without a body.
     pub fn new(status: Status) -> Response {
-        Response { status, fields: Vec::new(), body: Body::Fixed(Payload::default()), closes: false }
+        Response { status, fields: Vec::new(), body: Body::Fixed(Vec::new()), closes: false }
     }
 
     /// 200 with these bytes of that media type.
     pub fn bytes(mime: &'static str, bytes: impl Into<Payload>) -> Response {
-        Response::new(Status::OK).header("Content-Type", mime).body(Body::Fixed(bytes.into()))
+        Response::new(Status::OK).header("Content-Type", mime).body(Body::Fixed(vec![bytes.into()]))
     }
 
     /// 200 with text of that media type.
@@ -224,7 +224,7 @@ mod tests {
 
     fn text(response: &Response) -> &str {
         match &response.body {
-            Body::Fixed(bytes) => str::from_utf8(bytes).unwrap(),
+            Body::Fixed(pieces) => str::from_utf8(&pieces[0]).unwrap(),
             _ => panic!("no fixed body"),
         }
     }

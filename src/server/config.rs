@@ -1,12 +1,12 @@
 //! What a server is started with.
 
 use super::{
-    MAX_FILE_PLAYERS, Merge, Networks, RecordConfig, Takeover,
+    MAX_FILE_PLAYERS, Merge, Networks, RecordConfig, Scheme, Takeover,
     relay::{Origin, Push},
     source::{Retry, SourceConfig},
 };
 use crate::rtmp::Limits;
-use alloc::{vec, vec::Vec};
+use alloc::vec::Vec;
 use core::{
     net::{Ipv6Addr, SocketAddr},
     time::Duration,
@@ -62,7 +62,9 @@ impl Default for Config {
     fn default() -> Config {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         Config {
-            listen: vec![SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), 1935)],
+            listen: [Scheme::Rtmp, Scheme::Http]
+                .map(|scheme| SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), scheme.usual_port()))
+                .into(),
             demo: false,
             sources: Vec::new(),
             pushes: Vec::new(),

@@ -14,7 +14,7 @@ use super::{
     Shared,
     capture::Recorder,
     player::Action,
-    port::{ConnectionId, Mailbox, Port},
+    port::{ConnectionId, Letter, Mailbox, Port},
     protocol::{Failure, Protocol},
     registry::{Ending, Publishing},
     relay::StreamId,
@@ -352,10 +352,17 @@ impl Connection {
 
     /// What others have asked for meanwhile.
     pub(super) fn check_mail(&mut self, cx: &mut Context<'_>) {
-        for (stream, notice) in self.mailbox.take_notices() {
-            // A stream may have gone meanwhile, with its connection or alone.
-            if let Some(session) = self.protocol.rtmp().filter(|session| session.state() == State::Open) {
-                let _ = session.notify(stream, notice);
+        for letter in self.mailbox.take_letters() {
+            match letter {
+                // A stream may have gone meanwhile, with its connection or alone.
+                Letter::Notice(stream, notice) => {
+                    if let Some(session) =
+                        self.protocol.rtmp().filter(|session| session.state() == State::Open)
+                    {
+                        let _ = session.notify(stream, notice);
+                    }
+                }
+                Letter::Answer(id, response) => self.respond_late(cx, id, &response),
             }
         }
         if let Some(why) = self.mailbox.pending().filter(|_| self.protocol.state() == State::Open) {

@@ -1,14 +1,70 @@
-//! Sockets that clients connect to.
+//! Sockets that clients connect to, and the URLs that lead there.
 
 use super::StartError;
-use alloc::vec::Vec;
-use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use alloc::{
+    format,
+    string::{String, ToString},
+    vec::Vec,
+};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use mio::net::TcpListener;
 use std::io;
 
 /// Connections that wait to be accepted. As many as Linux allows unless told otherwise: whoever finds no place here
 /// tries again after a second, and 2000 players that come at once are nothing rare.
 const BACKLOG: i32 = 4096;
+
+/// A protocol, as the scheme of a URL names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// RTMP.
+    Rtmp,
+    /// HTTP.
+    Http,
+}
+
+impl Scheme {
+    /// As it stands in a URL.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Scheme::Rtmp => "rtmp",
+            Scheme::Http => "http",
+        }
+    }
+
+    /// The port that URLs leave out.
+    const fn default_port(self) -> u16 {
+        match self {
+            Scheme::Rtmp => 1935,
+            Scheme::Http => 80,
+        }
+    }
+
+    /// The port that weir listens on for it when nothing else is said.
+    pub(super) const fn usual_port(self) -> u16 {
+        match self {
+            Scheme::Rtmp => 1935,
+            Scheme::Http => 8080,
+        }
+    }
+
+    /// Where to reach it: every listener takes every protocol, and who is asked for one names the port that is usual for it.
+    pub(super) fn best_of(self, addresses: &[SocketAddr]) -> Option<SocketAddr> {
+        let usual = addresses.iter().find(|address| address.port() == self.usual_port());
+        usual.or(addresses.first()).copied()
+    }
+
+    /// `rtmp://HOST` as a client on this machine can use it.
+    pub(super) fn url(self, address: SocketAddr) -> String {
+        let host = match address.ip() {
+            ip if ip.is_unspecified() => "localhost".to_string(),
+            IpAddr::V6(ip) => format!("[{ip}]"),
+            IpAddr::V4(ip) => ip.to_string(),
+        };
+        let url = format!("{}://{host}", self.name());
+        if address.port() == self.default_port() { url } else { format!("{url}:{}", address.port()) }
+    }
+}
 
 /// Listens on all addresses, in their order, and says which they are: port 0 becomes a free one.
 pub(super) fn on_all(wanted: &[SocketAddr]) -> Result<(Vec<TcpListener>, Vec<SocketAddr>), StartError> {
@@ -60,6 +116,20 @@ fn is_without_ipv6(error: &io::Error) -> bool {
 mod tests {
     use super::*;
     use core::time::Duration;
+
+    #[test]
+    fn urls_name_the_port_that_is_usual_for_their_protocol_where_there_is_a_listener() {
+        let url = |scheme: Scheme, listen: &[&str]| {
+            let addresses: Vec<SocketAddr> = listen.iter().map(|text| text.parse().unwrap()).collect();
+            scheme.best_of(&addresses).map(|address| scheme.url(address))
+        };
+        let both = ["[::]:1935", "[::]:8080"];
+        assert_eq!(url(Scheme::Rtmp, &both).as_deref(), Some("rtmp://localhost"));
+        assert_eq!(url(Scheme::Http, &both).as_deref(), Some("http://localhost:8080"));
+        assert_eq!(url(Scheme::Http, &["10.0.0.1:80", "[::1]:81"]).as_deref(), Some("http://10.0.0.1"));
+        assert_eq!(url(Scheme::Rtmp, &["[::1]:81"]).as_deref(), Some("rtmp://[::1]:81"));
+        assert_eq!(url(Scheme::Rtmp, &[]), None);
+    }
 
     /// Stays below what Linux allows (`net.core.somaxconn`), and above what it once allowed.
     #[test]

@@ -22,14 +22,14 @@
 //!
 //! | where to look | for |
 //! |---|---|
-//! | `connection`, `requests` | a socket with its session; what its requests mean |
+//! | `connection` | a socket with its session |
 //! | `reactor`, `subscriber`, `vod` | the threads that own connections; `owner`, `sockets`, `deadlines` are what they share, `pool` and `port` how connections move |
 //! | `registry`, `hub`, `cache` | streams by their path; one stream; what late joiners get |
 //! | `room`, `player`, `merge`, `staging`, `shared_tag` | one stream on one thread, and how its players get it |
 //! | `jobs`, `tap` | blocking threads, and a stream as one of them hears it |
 //! | `source`, `relay`, `record`, `media`, `demo` | streams that weir feeds, sends on and writes to files; files opened |
 //! | `client` | the other side of RTMP, blocking |
-//! | `protocol`, `watching` | what a connection speaks; what HTTP requests mean |
+//! | `protocol`, `requests`, `web` | what a connection speaks; what RTMP's requests mean; what HTTP's do, and the pages for browsers |
 //! | `config`, `listen` | what a server is started with; the sockets that clients connect to |
 //! | `backoff`, `coalescing`, `capture`, `stats`, `networks`, `path`, `file_limit`, `signals` | one small matter each |
 
@@ -72,13 +72,14 @@ mod tap;
 #[cfg(test)]
 mod testing;
 mod vod;
-mod watching;
+mod web;
 
 pub use cache::MAX_GOP_TIME;
 pub use config::Config;
 pub use demo::DEMO_PATH;
 pub use file_limit::{Ceilings, PER_FILE_PLAYER, raise_file_limit};
 pub use hub::{SILENT_AFTER, Takeover};
+pub use listen::Scheme;
 pub use merge::Merge;
 pub use networks::{BadNetwork, Networks};
 pub use path::{MAX_PATH_LEN, PathError, StreamPath};
@@ -106,7 +107,7 @@ use capture::{Capture, CaptureThread};
 use core::{
     fmt,
     hash::{BuildHasher, Hasher},
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
@@ -308,18 +309,9 @@ impl Server {
         self.shared.as_ref().expect("only dropped when the server is").registry.len()
     }
 
-    /// `rtmp://HOST` as a client on this machine can use it, of the first address.
-    pub fn url(&self) -> String {
-        let Some(address) = self.addresses.first() else { return String::new() };
-        let host = match address.ip() {
-            ip if ip.is_unspecified() => "localhost".to_string(),
-            IpAddr::V6(ip) => format!("[{ip}]"),
-            IpAddr::V4(ip) => ip.to_string(),
-        };
-        match address.port() {
-            1935 => format!("rtmp://{host}"),
-            port => format!("rtmp://{host}:{port}"),
-        }
+    /// `rtmp://HOST`, `http://HOST:8080`: as a client on this machine can use it.
+    pub fn url(&self, scheme: Scheme) -> String {
+        scheme.best_of(&self.addresses).map(|address| scheme.url(address)).unwrap_or_default()
     }
 
     /// Gives every connection a proper end and waits for all threads: [`STOP_GRACE`] at most, plus what a thread is

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     base::MonoTime,
+    http::{RequestId, Response},
     rtmp::{
         MessageStreamId,
         session::{CloseReason, Notice},
@@ -260,12 +261,21 @@ pub(super) enum Standing {
 struct MailboxState {
     owner: Arc<Port>,
     close: Option<CloseReason>,
-    notices: Vec<(MessageStreamId, Notice)>,
+    letters: Vec<Letter>,
 }
 
-/// Notices that wait in a mailbox; further ones are lost. A connection looks at once, unless it is on its way to another
+/// A word for a connection.
+pub(super) enum Letter {
+    /// One of its streams is told something (RTMP).
+    Notice(MessageStreamId, Notice),
+    /// The answer to a request that had to wait (HTTP).
+    #[cfg_attr(not(test), expect(dead_code, reason = "what waits comes in the next step"))]
+    Answer(RequestId, Box<Response>),
+}
+
+/// Letters that wait in a mailbox; further ones are lost. A connection looks at once, unless it is on its way to another
 /// thread.
-const MAX_NOTICES: usize = 16;
+const MAX_LETTERS: usize = 16;
 
 impl Mailbox {
     pub(super) fn new(id: ConnectionId, address: IpAddr, owner: Arc<Port>) -> Mailbox {
@@ -273,7 +283,7 @@ impl Mailbox {
             id,
             address: address.to_canonical(),
             standing: Standing::Equal,
-            state: Mutex::new(MailboxState { owner, close: None, notices: Vec::new() }),
+            state: Mutex::new(MailboxState { owner, close: None, letters: Vec::new() }),
         }
     }
 
@@ -287,7 +297,7 @@ impl Mailbox {
             state: Mutex::new(MailboxState {
                 owner: Arc::new(Port::without_waker(control)),
                 close: None,
-                notices: Vec::new(),
+                letters: Vec::new(),
             }),
         }
     }
@@ -299,18 +309,18 @@ impl Mailbox {
         state.owner.send(Control::Mail(self.id));
     }
 
-    /// Has one of its streams told something.
-    pub(super) fn notify(&self, stream: MessageStreamId, notice: Notice) {
+    /// Leaves a word.
+    pub(super) fn leave(&self, letter: Letter) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.notices.len() < MAX_NOTICES {
-            state.notices.push((stream, notice));
+        if state.letters.len() < MAX_LETTERS {
+            state.letters.push(letter);
             state.owner.send(Control::Mail(self.id));
         }
     }
 
-    /// What its streams are to be told.
-    pub(super) fn take_notices(&self) -> Vec<(MessageStreamId, Notice)> {
-        core::mem::take(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner).notices)
+    /// What was left.
+    pub(super) fn take_letters(&self) -> Vec<Letter> {
+        core::mem::take(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner).letters)
     }
 
     /// What was asked. A new owner looks as soon as it has the connection, because the message may have gone to the

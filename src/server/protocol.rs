@@ -1,7 +1,7 @@
 //! What a connection speaks, and the drive loop's view of it: bytes in, bytes out, one deadline.
 //!
 //! Its first bytes decide ([`base::sniff`]). Before them nothing is said, which suits all protocols that are taken: their clients speak first.
-//! What the events of a session mean is in `requests` (RTMP) and `watching` (HTTP).
+//! What the events of a session mean is in `requests` (RTMP) and `web` (HTTP).
 //! Bounds: [`MAX_METHOD`] undecided bytes, for [`FIRST_BYTES`].
 
 use super::Shared;

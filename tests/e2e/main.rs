@@ -13,6 +13,7 @@ mod kinds;
 mod listing;
 mod material;
 mod mp4;
+mod pages;
 mod programs;
 mod raw;
 mod recording;

@@ -215,3 +215,29 @@ fn a_source_on_demand_starts_for_a_player_over_http() {
     let (head, _body) = ask(address, "GET /live/film.flv HTTP/1.1");
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
 }
+
+#[test]
+fn pages_are_served_with_what_they_load_and_kept_by_their_tag() {
+    let (_server, address) = start(config());
+    for (path, mime) in [
+        ("/", "text/html"),
+        ("/live/cam", "text/html"),
+        ("/vod/clip.mp4?watch", "text/html"),
+        ("/_weir/watch.mjs", "text/javascript"),
+        ("/favicon.ico", "image/svg+xml"),
+        ("/crossdomain.xml", "text/xml"),
+    ] {
+        let (head, _) = ask(address, &format!("GET {path} HTTP/1.1"));
+        assert!(head.starts_with("HTTP/1.1 200 "), "{path}: {head}");
+        assert!(head.contains(&format!("Content-Type: {mime}")), "{path}: {head}");
+    }
+    let (head, _) = ask(address, "GET / HTTP/1.1");
+    assert!(head.contains("X-Frame-Options: DENY"), "{head}");
+    let tag = head.lines().find_map(|line| line.strip_prefix("ETag: ")).expect("a tag");
+    let (head, _) = ask(address, &format!("GET / HTTP/1.1\r\nIf-None-Match: {tag}"));
+    assert!(head.starts_with("HTTP/1.1 304 "), "{head}");
+    for path in ["/_weir/nothing.mjs", "/live/cam.ts", "/live/cam.mp4"] {
+        let (head, _) = ask(address, &format!("GET {path} HTTP/1.1"));
+        assert!(head.starts_with("HTTP/1.1 404 "), "{path}: {head}");
+    }
+}

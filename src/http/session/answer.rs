@@ -9,7 +9,9 @@ impl Session {
         response.write_head(&mut head);
         let is_bodiless = response.status.is_bodiless();
         let (framing, left) = match &response.body {
-            Body::Fixed(bytes) => (Framing::Plain, Some(bytes.len() as u64)),
+            Body::Fixed(pieces) => {
+                (Framing::Plain, Some(pieces.iter().map(|piece| piece.len() as u64).sum()))
+            }
             Body::Sized(len) => (Framing::Plain, Some(*len)),
             Body::Stream if asked.version == Version::Http11 => (Framing::Chunked, None),
             Body::Stream | Body::Unframed => (Framing::Plain, None),
@@ -30,7 +32,11 @@ impl Session {
         self.finish_head(head);
         match &response.body {
             _ if asked.is_head || is_bodiless => {}
-            Body::Fixed(bytes) => self.output.push_shared(bytes.clone(), Purpose::Reply),
+            Body::Fixed(pieces) => {
+                for piece in pieces {
+                    self.output.push_shared(piece.clone(), Purpose::Reply);
+                }
+            }
             _ if left == Some(0) => {}
             _ => {
                 self.deadline = None;

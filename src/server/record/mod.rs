@@ -20,7 +20,13 @@ mod repair;
 pub use name::NameTemplate;
 pub use pattern::Pattern;
 
-use super::{Shared, path::StreamPath, port::Mailbox, registry::HubHandle, tap::Tap};
+use super::{
+    Shared,
+    path::StreamPath,
+    port::{Letter, Mailbox},
+    registry::HubHandle,
+    tap::Tap,
+};
 use crate::rtmp::{
     MessageStreamId,
     session::{Notice, PublishType},
@@ -178,7 +184,7 @@ impl Recordings {
         if let Some(stream) = streams.get_mut(&path) {
             // Who comes back finds its recording under way.
             if let Some((mailbox, id)) = wish.asker.as_ref().filter(|_| stream.current.is_some()) {
-                mailbox.notify(*id, Notice::RecordStarted);
+                mailbox.leave(Letter::Notice(*id, Notice::RecordStarted));
             }
             stream.wish = wish;
             return;
@@ -215,7 +221,7 @@ impl Recordings {
     fn tell(&self, path: &StreamPath, notice: Notice) {
         let asker = self.lock().get(path).and_then(|stream| stream.wish.asker.clone());
         if let Some((mailbox, stream)) = asker {
-            mailbox.notify(stream, notice);
+            mailbox.leave(Letter::Notice(stream, notice));
         }
     }
 

@@ -1,60 +1,35 @@
-//! What HTTP requests mean: live streams as FLV, over HTTP or a WebSocket.
+//! Live streams as FLV, over HTTP or a WebSocket.
 //!
 //! `/live/cam.flv` is the stream, by `GET` or as a WebSocket with binary messages; `?audio=0` and `?video=0` leave a track out.
 //! Timestamps are those of the stream. A stream that nobody publishes is 404, unless it comes when somebody plays it
 //! (`--origin`, a source on demand). The response ends when the publisher does.
 
-use super::{
+use super::date;
+use crate::server::{
     Shared, StreamPath,
-    connection::{Connection, Context, End, Role},
+    connection::{Connection, Context, Role},
     player::{Action, Terms},
 };
 use crate::{
     base::Payload,
     flv::writer,
-    http::{Body, Date, Event, Method, Request, RequestId, Response, Status, cors, mime, websocket},
+    http::{Body, Method, Request, RequestId, Response, Status, cors, mime, websocket},
     rtmp::{MessageStreamId, session::Wanted},
 };
 use alloc::format;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What a room knows the one stream of an HTTP connection by.
 const STREAM: MessageStreamId = MessageStreamId(1);
 
 impl Connection {
-    pub(super) fn handle_http(&mut self, cx: &mut Context<'_>, event: Event) {
-        match event {
-            Event::Request { id, request } => self.request(cx, id, &request),
-            Event::Refused(refusal) => {
-                log::debug!("{} {} asks wrongly: {refusal}", self.id(), self.peer);
-                self.note_end(End::Request(refusal));
-            }
-            // Players say nothing that matters.
-            _ => {}
-        }
-    }
-
-    fn request(&mut self, cx: &mut Context<'_>, id: RequestId, request: &Request) {
-        let path = request.path();
-        log::debug!("{} asks for {path}", self.id());
-        if let Some(preflight) = cors::preflight(request) {
-            return self.respond(cx, id, &preflight);
-        }
-        if !request.is_read() {
-            return self.respond(cx, id, &Response::not_allowed(path, &[Method::Get, Method::Head]));
-        }
-        let name = path.strip_suffix(".flv").map(|name| name.trim_start_matches('/'));
-        match name.map(|name| StreamPath::join("", "", name)) {
-            Some(Ok(stream)) => self.watch(cx, id, request, &stream),
-            _ => {
-                let what = "live streams are at /APP/KEY.flv";
-                self.respond(cx, id, &Response::error_for(path, Status::NOT_FOUND, what));
-            }
-        }
-    }
-
     /// Plays a live stream.
-    fn watch(&mut self, cx: &mut Context<'_>, id: RequestId, request: &Request, path: &StreamPath) {
+    pub(super) fn watch(
+        &mut self,
+        cx: &mut Context<'_>,
+        id: RequestId,
+        request: &Request,
+        path: &StreamPath,
+    ) {
         if !cx.shared.registry.is_live(path) && !cx.shared.comes_on_demand(path) {
             let response = Response::error(Status::NOT_FOUND, &format!("nobody publishes {path}"));
             return self.respond(cx, id, &cors::open(response));
@@ -106,14 +81,6 @@ impl Connection {
         self.set_role(STREAM, Role::Playing);
         cx.actions.push(Action::Join { stream: STREAM, hub, terms: Terms::new(wanted, None) });
     }
-
-    fn respond(&mut self, cx: &Context<'_>, id: RequestId, response: &Response) {
-        let Some(session) = self.protocol.http() else { return };
-        session.set_date(date());
-        if let Err(misuse) = session.respond(cx.now, id, response) {
-            log::error!("{}: {misuse}", self.id());
-        }
-    }
 }
 
 impl Shared {
@@ -121,8 +88,4 @@ impl Shared {
     fn comes_on_demand(&self, path: &StreamPath) -> bool {
         self.has_origin || self.on_demand.contains(path)
     }
-}
-
-fn date() -> Date {
-    Date(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
 }

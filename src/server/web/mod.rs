@@ -1,0 +1,122 @@
+//! What HTTP requests mean: the table of addresses, and what is common to all that answer.
+//!
+//! | address | answered by |
+//! |---|---|
+//! | `/APP/KEY.flv` | `flv`: a live stream, also as a WebSocket |
+//! | `/APP/KEY`, `?watch` on any address | the watch page, of `assets` |
+//! | `/`, `/_weir/...` | the console and the files of both pages, of `assets` |
+//!
+//! The protocol is in [`crate::http`]. What browsers and scripts may rely on is in `docs/openapi.yaml`.
+
+mod assets;
+mod flv;
+
+use super::{
+    StreamPath,
+    connection::{Connection, Context, End},
+};
+use crate::{
+    base::Payload,
+    http::{Date, Event, Method, Request, RequestId, Resource, Response, Status, cors, mime},
+};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Flash players and their successors ask for it before they read from here.
+const CROSS_DOMAIN: &str = "<?xml version=\"1.0\"?>\n<cross-domain-policy>\
+    <site-control permitted-cross-domain-policies=\"master-only\"/><allow-access-from domain=\"*\"/>\
+    </cross-domain-policy>\n";
+
+impl Connection {
+    pub(super) fn handle_http(&mut self, cx: &mut Context<'_>, event: Event) {
+        match event {
+            Event::Request { id, request } => self.request(cx, id, &request),
+            Event::Refused(refusal) => {
+                log::debug!("{} {} asks wrongly: {refusal}", self.id(), self.peer);
+                self.note_end(End::Request(refusal));
+            }
+            // Players say nothing that matters.
+            _ => {}
+        }
+    }
+
+    fn request(&mut self, cx: &mut Context<'_>, id: RequestId, request: &Request) {
+        let path = request.path();
+        log::debug!("{} asks for {path}", self.id());
+        if let Some(preflight) = cors::preflight(request) {
+            return self.respond(cx, id, &preflight);
+        }
+        if !request.is_read() {
+            return self.respond(cx, id, &Response::not_allowed(path, &[Method::Get, Method::Head]));
+        }
+        let name = path.trim_start_matches('/');
+        if request.parameter("watch").is_some() {
+            return self.page(cx, id, request, assets::WATCH);
+        }
+        if let Some(name) = path.strip_prefix(assets::PREFIX) {
+            return self.page(cx, id, request, name);
+        }
+        match name {
+            "" => self.page(cx, id, request, assets::CONSOLE),
+            "favicon.ico" => self.page(cx, id, request, assets::ICON),
+            "crossdomain.xml" => {
+                let response = Response::text(mime::of_name(path), CROSS_DOMAIN);
+                self.respond(cx, id, &response.header("Cache-Control", "max-age=3600"));
+            }
+            _ => match (name.strip_suffix(".flv"), StreamPath::join("", "", name)) {
+                (Some(name), _) => match StreamPath::join("", "", name) {
+                    Ok(stream) => self.watch(cx, id, request, &stream),
+                    Err(_) => self.not_found(cx, id, path),
+                },
+                // A player that asks for a kind of file is better told that there is none.
+                (None, Ok(_)) if mime::of_name(path) == mime::BYTES => {
+                    self.page(cx, id, request, assets::WATCH);
+                }
+                _ => self.not_found(cx, id, path),
+            },
+        }
+    }
+
+    /// Answers with a file of the pages.
+    fn page(&mut self, cx: &Context<'_>, id: RequestId, request: &Request, name: &str) {
+        let Some(asset) = assets::find(name) else {
+            return self.not_found(cx, id, request.path());
+        };
+        let resource = Resource {
+            mime: asset.mime(),
+            len: asset.bytes.len() as u64,
+            etag: Some(asset.etag().into()),
+            modified: None,
+        };
+        let mut response = resource.answer_from(request, &[Payload::from(asset.bytes)]);
+        for (name, value) in asset.headers() {
+            response = response.header(name, value);
+        }
+        self.respond(cx, id, &response);
+    }
+
+    fn not_found(&mut self, cx: &Context<'_>, id: RequestId, path: &str) {
+        let what = "live streams are at /APP/KEY.flv, pages to watch them at /APP/KEY";
+        self.respond(cx, id, &Response::error_for(path, Status::NOT_FOUND, what));
+    }
+
+    /// Answers a request.
+    pub(super) fn respond(&mut self, cx: &Context<'_>, id: RequestId, response: &Response) {
+        let Some(session) = self.protocol.http() else { return };
+        session.set_date(date());
+        if let Err(misuse) = session.respond(cx.now, id, response) {
+            log::error!("{}: {misuse}", self.id());
+        }
+    }
+
+    /// Answers a request that had to wait.
+    pub(super) fn respond_late(&mut self, cx: &Context<'_>, id: RequestId, response: &Response) {
+        let Some(session) = self.protocol.http() else { return };
+        session.set_date(date());
+        // Fails if the client has left meanwhile.
+        let _ = session.respond(cx.now, id, response);
+    }
+}
+
+fn date() -> Date {
+    Date(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
+}
