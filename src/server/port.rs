@@ -269,7 +269,7 @@ pub(super) enum Letter {
     /// One of its streams is told something (RTMP).
     Notice(MessageStreamId, Notice),
     /// The answer to a request that had to wait (HTTP).
-    #[cfg_attr(not(test), expect(dead_code, reason = "what waits comes in the next step"))]
+    #[expect(dead_code, reason = "what waits comes in the next step")]
     Answer(RequestId, Box<Response>),
 }
 

@@ -116,3 +116,24 @@ fn a_part_is_sent_only_of_what_the_client_has_the_rest_of() {
         assert_eq!(answer("GET", &fields).0, status, "{condition}");
     }
 }
+
+#[test]
+fn a_range_of_what_lies_in_pieces_shares_the_pieces() {
+    let pieces = [Payload::from(&b"abc"[..]), Payload::default(), Payload::from(&b"defg"[..])];
+    for (fields, expected) in [
+        ("", "abcdefg"),
+        ("Range: bytes=1-4\n", "bcde"),
+        ("Range: bytes=3-\n", "defg"),
+        ("Range: bytes=-7\n", "abcdefg"),
+        ("Range: bytes=2-2\n", "c"),
+        ("If-None-Match: \"e1\"\n", ""),
+    ] {
+        let request = read(head("GET /clip.mp4", fields).as_bytes()).unwrap();
+        let response = resource(7).answer_from(&request, &pieces);
+        let body = match &response.body {
+            Body::Fixed(body) => body.iter().flat_map(|piece| piece.to_vec()).collect(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(String::from_utf8(body).unwrap(), expected, "{fields}");
+    }
+}
