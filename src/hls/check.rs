@@ -10,41 +10,41 @@ use alloc::{
 
 /// A media playlist as a client reads it.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Media {
-    pub(super) version: u64,
-    pub(super) target: u64,
+pub(crate) struct Media {
+    pub(crate) version: u64,
+    pub(crate) target: u64,
     /// Milliseconds.
-    pub(super) part_target: Option<u64>,
-    pub(super) first: u64,
-    pub(super) discontinuities: u64,
-    pub(super) skipped: u64,
-    pub(super) is_independent: bool,
-    pub(super) segments: Vec<Listed>,
+    pub(crate) part_target: Option<u64>,
+    pub(crate) first: u64,
+    pub(crate) discontinuities: u64,
+    pub(crate) skipped: u64,
+    pub(crate) is_independent: bool,
+    pub(crate) segments: Vec<Listed>,
     /// Parts of the segment that grows, with what was said of it.
-    pub(super) growing: Listed,
-    pub(super) hint: Option<String>,
-    pub(super) is_ended: bool,
+    pub(crate) growing: Listed,
+    pub(crate) hint: Option<String>,
+    pub(crate) is_ended: bool,
     control: String,
 }
 
 /// A segment.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Listed {
-    pub(super) name: String,
+pub(crate) struct Listed {
+    pub(crate) name: String,
     /// Milliseconds.
-    pub(super) duration: u64,
-    pub(super) map: String,
-    pub(super) date: String,
-    pub(super) is_discontinuity: bool,
-    pub(super) parts: Vec<ListedPart>,
+    pub(crate) duration: u64,
+    pub(crate) map: String,
+    pub(crate) date: String,
+    pub(crate) is_discontinuity: bool,
+    pub(crate) parts: Vec<ListedPart>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct ListedPart {
-    pub(super) name: String,
+pub(crate) struct ListedPart {
+    pub(crate) name: String,
     /// Milliseconds.
-    pub(super) duration: u64,
-    pub(super) is_independent: bool,
+    pub(crate) duration: u64,
+    pub(crate) is_independent: bool,
 }
 
 /// Seconds with three decimals as milliseconds.
@@ -55,7 +55,7 @@ fn ms(text: &str) -> u64 {
 }
 
 /// The value of an attribute, without quotes.
-pub(super) fn attribute<'a>(list: &'a str, name: &str) -> Option<&'a str> {
+pub(crate) fn attribute<'a>(list: &'a str, name: &str) -> Option<&'a str> {
     let mut rest = list;
     while let Some((key, value)) = rest.split_once('=') {
         let (value, behind) = match value.strip_prefix('"') {
@@ -74,7 +74,7 @@ pub(super) fn attribute<'a>(list: &'a str, name: &str) -> Option<&'a str> {
 }
 
 impl Media {
-    pub(super) fn parse(text: &str) -> Media {
+    pub(crate) fn parse(text: &str) -> Media {
         let mut lines = text.lines();
         assert_eq!(lines.next(), Some("#EXTM3U"));
         let mut all = Media::default();
@@ -122,7 +122,7 @@ impl Media {
 
     /// What one playlist has to keep to by itself. Parts have at least so many percent of their target: 85, or 0 if frames come as
     /// they like.
-    pub(super) fn check(&self, config: &Config, percent: u64) {
+    pub(crate) fn check(&self, config: &Config, percent: u64) {
         let target = self.target * 1000;
         assert!(self.target >= 1 && self.target * 1000 >= u64::from(config.segment), "target duration");
         assert_eq!(self.part_target.is_some(), config.part.is_some());
@@ -176,7 +176,7 @@ impl Media {
     }
 
     /// What an update has to keep to.
-    pub(super) fn check_update(&self, newer: &Media) {
+    pub(crate) fn check_update(&self, newer: &Media) {
         assert!(newer.target >= self.target && newer.part_target >= self.part_target);
         assert!(newer.first >= self.first && newer.discontinuities >= self.discontinuities);
         assert!(!self.is_ended || newer == self);
@@ -203,7 +203,7 @@ impl Media {
     }
 
     /// This playlist with a delta update, which has to be the same as the new one in full.
-    pub(super) fn merged(&self, delta: &Media) -> Media {
+    pub(crate) fn merged(&self, delta: &Media) -> Media {
         let mut all = delta.clone();
         let from = (delta.first - self.first) as usize;
         let skipped = &self.segments[from..from + delta.skipped as usize];

@@ -25,7 +25,7 @@
 
 mod answer;
 #[cfg(any(test, feature = "fuzzing"))]
-mod check;
+pub(crate) mod check;
 mod clock;
 mod epoch;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -42,6 +42,7 @@ mod window;
 
 pub use answer::{Answer, Cache, Resource};
 pub use muxer::{LeftOut, Muxer};
+pub use names::Kind;
 pub use wall::WallTime;
 pub use window::MAX_LISTED;
 

@@ -150,6 +150,11 @@ impl Muxer {
         (self.window.listed_duration(), self.window.len() + waiting)
     }
 
+    /// Number of the next segment. Whoever follows this muxer begins there or later.
+    pub fn next_sequence(&self) -> u64 {
+        self.window.next_number()
+    }
+
     /// Seconds: `EXT-X-TARGETDURATION`, or what it will at least be.
     pub fn target_duration(&self) -> u32 {
         let asked = self.window.config.segment.div_ceil(1000).max(1);
@@ -194,7 +199,7 @@ impl Muxer {
                 let why: Vec<String> = self.left_out.iter().map(ToString::to_string).collect();
                 Answer::Unplayable(why.join("; "))
             }
-            _ => self.wait(),
+            _ => Answer::Wait { at_most: FIRST_SEGMENT_WAIT },
         }
     }
 
@@ -342,5 +347,7 @@ const fn is_known(codec: Codec) -> bool {
 
 const PLAYLIST: &str = "application/vnd.apple.mpegurl";
 const MPD: &str = "application/dash+xml";
+/// How long a playlist waits for the first segment: a source that has to be started, and a group of pictures of 10 s.
+const FIRST_SEGMENT_WAIT: Duration = Duration::from_secs(15);
 /// Tracks left out that are remembered.
 const MAX_LEFT_OUT: usize = 8;

@@ -20,6 +20,25 @@ pub(super) enum Name {
     Of { id: u64, what: Item },
 }
 
+/// What kind of file a name stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Where players begin: playlists and the MPD.
+    Playlist,
+    /// What those list.
+    Media,
+}
+
+impl Kind {
+    /// `None` if no muxer has files of such names.
+    pub fn of(file: &str) -> Option<Kind> {
+        Some(match Name::parse(file)? {
+            Name::Index | Name::Stream | Name::Mpd => Kind::Playlist,
+            Name::Of { .. } => Kind::Media,
+        })
+    }
+}
+
 /// A file of one muxer. Displayed behind its id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Item {

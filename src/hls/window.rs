@@ -320,6 +320,11 @@ impl Window {
         self.growing.as_ref().map_or((self.next_number, 0), |segment| (segment.number, segment.parts.len()))
     }
 
+    /// Of the segment after all there have been.
+    pub(super) fn next_number(&self) -> u64 {
+        self.next_number
+    }
+
     pub(super) fn changes(&self) -> u64 {
         self.changes
     }
