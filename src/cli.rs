@@ -4,7 +4,7 @@
 //! in a file, one a line, `#` starts a comment. Sizes take K, M, G (KiB, MiB, GiB) behind the number.
 
 use crate::server::{
-    Config, Merge, NameTemplate, Pattern, RecordConfig, RecordFormat, Takeover,
+    Config, Hls, Merge, NameTemplate, Pattern, RecordConfig, RecordFormat, Takeover,
     relay::Push,
     source::{self, Input, SourceConfig, SpecError},
 };
@@ -127,6 +127,13 @@ pub const FLAGS: &[Flag] = &[
     ),
     flag("", "gop-cache", "BYTES", "what late joiners start with: bytes per stream, 0 = off", "8M"),
     flag("", "max-connections", "N", "connections at once", "10000, or what the file limit allows"),
+    flag(
+        "",
+        "hls",
+        "WHEN",
+        "live streams as HLS and DASH, http://.../APP/KEY/index.m3u8 and index.mpd: on-demand, always, off",
+        "on-demand",
+    ),
     flag("", "max-queue", "BYTES", "what may wait for a slow player before it loses pictures", "8M"),
     flag(
         "r",
@@ -263,6 +270,9 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Command, UsageErr
     }
     if let Some(text) = value("max-connections") {
         config.max_connections = convert("max-connections", &text, positive)?;
+    }
+    if let Some(text) = value("hls") {
+        config.hls = convert("hls", &text, hls)?;
     }
     if let Some(text) = value("max-queue") {
         config.max_queue = convert("max-queue", &text, size)?;
@@ -442,6 +452,15 @@ fn takeover(text: &str) -> Result<Takeover, &'static str> {
         "same-address" => Takeover::SameAddress,
         "always" => Takeover::Always,
         _ => return Err("not never, same-address or always"),
+    })
+}
+
+fn hls(text: &str) -> Result<Hls, &'static str> {
+    Ok(match text {
+        "on-demand" => Hls::OnDemand,
+        "always" => Hls::Always,
+        "off" => Hls::Off,
+        _ => return Err("not on-demand, always or off"),
     })
 }
 

@@ -8,6 +8,7 @@ pub use crate::{
     amf::fuzz as amf0,
     codec::fuzz as codec,
     flv::fuzz as flv,
+    hls::fuzz::fuzz as hls,
     http::fuzz as http,
     mp4::fuzz::fuzz as mp4,
     rtmp::{

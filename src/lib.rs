@@ -8,6 +8,7 @@
 //! | [`flv`] | tags: the currency of the server; FLV reader and writer | no |
 //! | [`http`] | one HTTP connection of a server as a state machine, WebSocket included | no |
 //! | [`rtmp`] | one RTMP connection as a state machine, client or server | no |
+//! | `hls` | a live stream as HLS and DASH, in memory | feature `std` |
 //! | `media` | recorded files as tags, whoever reads their bytes | feature `std` |
 //! | `mp4` | MP4 files: boxes, and writing them | feature `std` |
 //! | `pcap` | captures of TCP conversations, read and written | feature `pcap` / `server` |
@@ -31,6 +32,8 @@ pub mod codec;
 pub mod flv;
 #[cfg(any(feature = "fuzzing", test))]
 pub mod fuzz;
+#[cfg(feature = "std")]
+pub mod hls;
 pub mod http;
 #[cfg(feature = "std")]
 pub mod media;

@@ -58,6 +58,8 @@ fn every_flag_with_a_value_reaches_the_configuration() {
         "0",
         "--max-connections",
         "7",
+        "--hls",
+        "always",
         "--max-queue",
         "512KiB",
         "--capture",
@@ -82,7 +84,7 @@ fn every_flag_with_a_value_reaches_the_configuration() {
     assert_eq!(config.listen, vec!["127.0.0.1:0".parse().unwrap(), "[::]:2000".parse().unwrap()]);
     assert!(config.demo && config.publish_from.contains("8.8.8.8".parse().unwrap()));
     assert_eq!((config.takeover, config.resume_window), (Takeover::Always, Duration::from_millis(2500)));
-    assert_eq!((config.subscriber_threads, config.max_connections), (3, 7));
+    assert_eq!((config.subscriber_threads, config.max_connections, config.hls), (3, 7, Hls::Always));
     assert_eq!(config.merge, Merge::Gather(Duration::from_millis(100)));
     assert_eq!((config.gop_cache, config.max_queue), (0, 512 << 10));
     assert_eq!((config.capture, config.media), (Some("dir".into()), Some("films".into())));
@@ -150,6 +152,7 @@ fn every_mistake_is_one_line_that_names_the_flag() {
         (&["--listen", "1.2.3.4:70000"], "--listen 1.2.3.4:70000"),
         (&["--publish-from", "10.0.0.0/99"], "--publish-from 10.0.0.0/99"),
         (&["--takeover", "sometimes"], "--takeover sometimes"),
+        (&["--hls", "on"], "--hls on: not on-demand, always or off"),
         (&["--source", "live/a"], "--source live/a"),
         (&["--source", "live/a=a.flv?lop=1"], "--source live/a=...: there is no option lop"),
         (&["-s", "a=-", "-s", "b=-"], "--source b=-"),

@@ -81,6 +81,27 @@ impl<'a> OpusConfig<'a> {
     }
 }
 
+/// Samples at 48 kHz in a packet, from its first bytes (RFC 6716, 3.1 and 3.2). `None` if it is broken.
+pub fn packet_samples(packet: &[u8]) -> Option<u32> {
+    let toc = *packet.first()?;
+    let config = u32::from(toc >> 3);
+    let frame = match config {
+        0..=11 => [480, 960, 1920, 2880][config as usize % 4],
+        12..=15 => [480, 960][config as usize % 2],
+        _ => 120 << (config % 4),
+    };
+    let frames = match toc & 3 {
+        0 => 1,
+        3 => u32::from(*packet.get(1)? & 0x3f),
+        _ => 2,
+    };
+    let samples = frame * frames;
+    (1..=MAX_PACKET_SAMPLES).contains(&samples).then_some(samples)
+}
+
+/// 120 ms.
+const MAX_PACKET_SAMPLES: u32 = 5760;
+
 /// What every decoder gives, in Hz.
 pub const SAMPLE_RATE: u32 = 48_000;
 

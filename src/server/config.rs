@@ -1,7 +1,7 @@
 //! What a server is started with.
 
 use super::{
-    MAX_FILE_PLAYERS, Merge, Networks, RecordConfig, Scheme, Takeover,
+    Hls, MAX_FILE_PLAYERS, Merge, Networks, RecordConfig, Scheme, Takeover,
     relay::{Origin, Push},
     source::{Retry, SourceConfig},
 };
@@ -52,6 +52,10 @@ pub struct Config {
     pub media: Option<PathBuf>,
     /// `--record` and what belongs to it.
     pub record: Option<RecordConfig>,
+    /// `--hls`
+    pub hls: Hls,
+    /// Time without a request after which nobody watches a stream as HLS.
+    pub hls_idle: Duration,
     /// How long a player may stay behind, or any peer take no byte of what waits for it, before it is closed.
     pub stall_timeout: Duration,
     /// Ceilings of a session; `max_queued_output` is taken from `max_queue`.
@@ -82,6 +86,8 @@ impl Default for Config {
             capture: None,
             media: None,
             record: None,
+            hls: Hls::default(),
+            hls_idle: Duration::from_secs(30),
             stall_timeout: Duration::from_secs(30),
             limits: Limits::default(),
         }

@@ -61,6 +61,8 @@ pub(super) struct Connection {
     is_over: bool,
     /// Output has waited since then without a byte being taken.
     stalled_since: Option<MonoTime>,
+    /// When a response that is held in memory for it has to be written.
+    pub(super) response_due: Option<MonoTime>,
     recorder: Option<Recorder>,
     pub(super) protocol: Protocol,
     /// Where others leave word for this connection, and its identity.
@@ -161,6 +163,7 @@ impl Connection {
             is_bulky: false,
             is_over: false,
             stalled_since: None,
+            response_due: None,
             stall_timeout: shared.stall_timeout,
             opened: now,
             end: None,
@@ -318,7 +321,10 @@ impl Connection {
 
     /// When to call [`Connection::handle_timeout`].
     pub(super) fn deadline(&self) -> Option<MonoTime> {
-        self.protocol.poll_timeout().into_iter().chain(self.stall_deadline()).min()
+        [self.protocol.poll_timeout(), self.stall_deadline(), self.response_deadline()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// A deadline may have passed.
@@ -330,6 +336,10 @@ impl Connection {
                 self.flush(cx.now);
                 self.fail(cx, End::Session(error));
             }
+        }
+        // To the byte: however little it takes at a time, it holds what the stream is done with.
+        if self.response_deadline().is_some_and(|at| at <= cx.now) {
+            self.fail(cx, End::Closed(CloseReason::TooSlow));
         }
         if self.stall_deadline().is_some_and(|at| at <= cx.now) {
             match self.protocol.state() {
@@ -454,6 +464,10 @@ impl Connection {
                 self.flush(cx.now);
             }
         }
+    }
+
+    fn response_deadline(&self) -> Option<MonoTime> {
+        self.response_due.filter(|_| self.protocol.output_len() > 0)
     }
 
     fn stall_deadline(&self) -> Option<MonoTime> {

@@ -317,6 +317,23 @@ impl Hub {
         state.snapshot(now)
     }
 
+    /// Whether somebody watches by what the thread makes of the stream, which is then fed for it as for a player.
+    pub(super) fn set_watched(&self, port: &Arc<FeedPort>, slot: Slot, is_watched: bool) {
+        let mut state = self.lock();
+        let audience = if is_watched { Audience::Players } else { Audience::Machine };
+        match state.outlet(port, slot) {
+            Some(outlet) if outlet.audience != audience => outlet.audience = audience,
+            _ => return,
+        }
+        if is_watched {
+            state.joined += 1;
+            self.ask_if_wanted(&state);
+        } else if !state.has_players() {
+            state.via.clear();
+        }
+        state.tell_watchers();
+    }
+
     /// The state after a gap, which ends with this; `None` if there was none. Only right once the thread has
     /// drained its channel.
     pub(super) fn resync(&self, now: MonoTime, port: &Arc<FeedPort>, slot: Slot) -> Option<Snapshot> {

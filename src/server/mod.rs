@@ -9,6 +9,7 @@
 //! weir-file-N    owns a connection that plays files (vod), or gets one over HTTP while it does
 //! weir-record    writes one stream to files (--record)
 //! weir-repair    mends what an earlier run left unfinished there, at the start
+//! weir-hls-N     cuts one live stream into segments and answers who asks for them (--hls)
 //! weir-capture   writes pcap files (--capture)
 //! ```
 //!
@@ -27,7 +28,7 @@
 //! | `registry`, `hub`, `cache` | streams by their path; one stream; what late joiners get |
 //! | `room`, `player`, `merge`, `staging`, `shared_tag` | one stream on one thread, and how its players get it |
 //! | `jobs`, `tap` | blocking threads, and a stream as one of them hears it |
-//! | `source`, `relay`, `record`, `media`, `demo` | streams that weir feeds, sends on and writes to files; files opened |
+//! | `source`, `relay`, `record`, `hls`, `media`, `demo` | streams that weir feeds, sends on, writes to files and cuts into segments; files opened |
 //! | `client` | the other side of RTMP, blocking |
 //! | `protocol`, `requests`, `web` | what a connection speaks; what RTMP's requests mean; what HTTP's do, and the pages for browsers |
 //! | `config`, `listen` | what a server is started with; the sockets that clients connect to |
@@ -43,6 +44,7 @@ mod connection;
 mod deadlines;
 mod demo;
 mod file_limit;
+mod hls;
 mod hub;
 mod jobs;
 mod listen;
@@ -78,6 +80,7 @@ pub use cache::MAX_GOP_TIME;
 pub use config::Config;
 pub use demo::DEMO_PATH;
 pub use file_limit::{Ceilings, PER_FILE_PLAYER, raise_file_limit};
+pub use hls::{Hls, MAX_SEGMENTERS};
 pub use hub::{SILENT_AFTER, Takeover};
 pub use listen::Scheme;
 pub use merge::Merge;
@@ -112,6 +115,7 @@ use core::{
     time::Duration,
 };
 use crossbeam_channel::unbounded;
+use hls::Segmenters;
 use jobs::Jobs;
 use pool::Pool;
 use port::{Control, Mailbox, Port};
@@ -179,6 +183,7 @@ struct Shared {
     capture: Option<Capture>,
     vod: Option<Vod>,
     recordings: Option<Recordings>,
+    segmenters: Segmenters,
     is_stopping: AtomicBool,
     seeds: RandomState,
 }
@@ -251,6 +256,7 @@ impl Server {
             capture,
             vod,
             recordings,
+            segmenters: Segmenters::new(config.hls, config.hls_idle, config.resume_window),
             is_stopping: AtomicBool::new(false),
             seeds: RandomState::new(),
         });
@@ -364,6 +370,7 @@ impl Shared {
         if let Some(recordings) = &self.recordings {
             recordings.published(self, publishing.hub(), publisher, asked);
         }
+        self.segmenters.published(self, path);
         Ok(publishing)
     }
 

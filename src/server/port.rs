@@ -269,7 +269,6 @@ pub(super) enum Letter {
     /// One of its streams is told something (RTMP).
     Notice(MessageStreamId, Notice),
     /// The answer to a request that had to wait (HTTP).
-    #[expect(dead_code, reason = "what waits comes in the next step")]
     Answer(RequestId, Box<Response>),
 }
 

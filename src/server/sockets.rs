@@ -12,7 +12,7 @@ use crate::base::MonoTime;
 use alloc::{vec, vec::Vec};
 use core::time::Duration;
 use mio::{Events, Poll, Token, Waker, event::Event};
-use std::io;
+use std::{collections::HashMap, io};
 
 /// Readiness events taken from the system at once.
 pub(super) const EVENTS: usize = 256;
@@ -23,6 +23,8 @@ pub(super) struct Sockets {
     poll: Poll,
     events: Events,
     connections: Vec<Option<Owned>>,
+    /// Where each is: mail comes for thousands at once when a part of a stream is there that they wait for.
+    indices: HashMap<ConnectionId, usize>,
     free: Vec<usize>,
     deadlines: Deadlines,
     /// Whose budget was spent, or who has something left to do although no event will say so.
@@ -50,6 +52,7 @@ impl Sockets {
             poll,
             events: Events::with_capacity(EVENTS),
             connections: Vec::new(),
+            indices: HashMap::new(),
             free: Vec::new(),
             deadlines: Deadlines::default(),
             again: Vec::new(),
@@ -90,6 +93,7 @@ impl Sockets {
         if let Err(error) = connection.register(self.poll.registry(), Token(self.first + index)) {
             return Err((error, connection));
         }
+        self.indices.insert(connection.id(), index);
         match self.free.pop() {
             Some(_) => self.connections[index] = Some(connection),
             None => self.connections.push(Some(connection)),
@@ -101,6 +105,7 @@ impl Sockets {
     pub(super) fn remove(&mut self, index: usize) -> Option<Owned> {
         let mut connection = self.connections.get_mut(index)?.take()?;
         self.free.push(index);
+        self.indices.remove(&connection.id());
         self.deadlines.forget(index);
         connection.is_in_line = false;
         // Fails only if the socket was never registered.
@@ -118,9 +123,7 @@ impl Sockets {
 
     /// The connection with that id, if this thread owns it.
     pub(super) fn find(&self, id: ConnectionId) -> Option<usize> {
-        self.connections
-            .iter()
-            .position(|entry| entry.as_ref().is_some_and(|connection| connection.id() == id))
+        self.indices.get(&id).copied()
     }
 
     /// Indices of all connections.

@@ -1,4 +1,4 @@
-//! A stream as one blocking thread hears it: whoever records it or sends it elsewhere, and plays it to nobody here.
+//! A stream as one blocking thread hears it: whoever records it, cuts it into segments or sends it elsewhere.
 //!
 //! The same doors and channels as for subscriber threads (`port`, `hub`), with one stream and no sockets. A thread that is
 //! too slow for its stream is told of the [`Tapped::Gap`] and goes on with the newest group of pictures.
@@ -30,6 +30,7 @@ pub(super) struct Tap {
     since: u64,
     epoch: u64,
     is_live: bool,
+    knocks: Receiver<()>,
 }
 
 /// What a [`Tap`] hears.
@@ -44,7 +45,7 @@ pub(super) enum Tapped {
     Gap,
     /// Nobody publishes any more.
     Ended,
-    /// Nothing until the deadline.
+    /// Nothing until the deadline, or until somebody knocked ([`Tap::knocked_by`]).
     TimedOut,
     /// The server stops.
     Stopped,
@@ -71,12 +72,24 @@ impl Tap {
             since: snapshot.step,
             epoch: snapshot.epoch,
             is_live: snapshot.is_live,
+            knocks: crossbeam_channel::never(),
         };
         if tap.is_live {
             tap.ahead.push_back(Tapped::Started);
             tap.catch_up(&snapshot);
         }
         tap
+    }
+
+    /// The same, and whoever sends something there wakes the thread. The channel must outlive this.
+    pub(super) fn knocked_by(mut self, knocks: Receiver<()>) -> Tap {
+        self.knocks = knocks;
+        self
+    }
+
+    /// Whether the thread plays the stream to somebody, who counts as a player then.
+    pub(super) fn set_watched(&self, is_watched: bool) {
+        self.hub.set_watched(&self.port, SLOT, is_watched);
     }
 
     /// The stream.
@@ -107,6 +120,7 @@ impl Tap {
         select! {
             recv(self.feeds) -> feed => if let Ok(feed) = feed { self.take(feed) },
             recv(stopped) -> _ => return Some(Tapped::Stopped),
+            recv(self.knocks) -> _ => return Some(Tapped::TimedOut),
             recv(timeout) -> _ => return Some(Tapped::TimedOut),
         }
         None

@@ -7,6 +7,7 @@
 #[path = "../support/client.rs"]
 mod client;
 mod files;
+mod hls;
 mod http;
 mod http_files;
 mod leaving;

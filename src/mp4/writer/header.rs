@@ -17,6 +17,17 @@ pub(super) fn put_start(out: &mut Vec<u8>) {
     boxed(out, b"free", |out| put_zeros(out, RESERVED - 8));
 }
 
+/// What HLS and DASH call an initialization segment: `ftyp` and the `moov` of a fragmented file. Not CMAF's brand, which would
+/// promise one track alone.
+pub(crate) fn put_init<'a>(out: &mut Vec<u8>, tracks: impl Iterator<Item = &'a Track> + Clone) {
+    boxed(out, b"ftyp", |out| {
+        out.extend_from_slice(b"iso6");
+        put_u32(out, 512);
+        out.extend_from_slice(b"iso6mp41dash");
+    });
+    put_fragmented_moov(out, tracks);
+}
+
 /// Bytes of `ftyp`: where the reserved ones begin.
 pub(super) const RESERVED_AT: u64 = 32;
 /// Head of an `mdat` with a size of 64 bits.

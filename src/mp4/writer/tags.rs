@@ -7,12 +7,11 @@
 //! Not [`crate::flv::Configuration`], which keeps tags: a header has an entry for each track, with the record alone, for MP3 as
 //! well, which is known by its frames; and nothing is asked any more once it is written.
 
-use super::{Index, Sample, Track, Writer};
-use crate::{
-    base::Payload,
-    codec::{self, vpx},
-    flv::{Codec, Tag, TagKind, TagRole},
+use super::{
+    Index, Track, Writer,
+    configs::{Configs, Lane, MAX_TRACKS, samples},
 };
+use crate::flv::{Codec, Tag, TagKind};
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -20,36 +19,17 @@ use core::fmt;
 const MAX_WAIT: u64 = 1000;
 /// Bytes of the same.
 const MAX_WAITING_BYTES: usize = 8 << 20;
-/// Tracks of a file: as many as any stream has, and some.
-const MAX_TRACKS: usize = 16;
 
 /// Writes one file. Give it every tag of a stream, and write what it appends.
 #[derive(Debug)]
 pub struct TagWriter {
-    /// Pixels of video whose configuration does not tell.
-    size: (u32, u32),
     state: State,
 }
 
 #[derive(Debug)]
 enum State {
-    Waiting { configs: Vec<Config>, frames: Vec<(u64, Tag)>, bytes: usize },
+    Waiting { configs: Configs, frames: Vec<(u64, Tag)>, bytes: usize },
     Writing { writer: Writer, lanes: Vec<Lane>, missing: Vec<Missing>, told: usize },
-}
-
-/// How a track is decoded.
-#[derive(Clone, Debug)]
-struct Config {
-    lane: Lane,
-    record: Payload,
-}
-
-/// Which frames belong to a track.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Lane {
-    kind: TagKind,
-    id: u8,
-    codec: Codec,
 }
 
 /// A track of the stream that is not in the file, though frames of it came. Displays as what is wrong.
@@ -104,7 +84,8 @@ impl core::error::Error for NothingToWrite {}
 impl TagWriter {
     /// A file without a byte. `size`: width and height where the configuration does not tell, 0 if unknown.
     pub fn new(size: (u32, u32)) -> TagWriter {
-        TagWriter { size, state: State::Waiting { configs: Vec::new(), frames: Vec::new(), bytes: 0 } }
+        let configs = Configs::new(size);
+        TagWriter { state: State::Waiting { configs, frames: Vec::new(), bytes: 0 } }
     }
 
     /// Takes a tag, `at` milliseconds from the start of the file; appends to `out` what belongs into the file now.
@@ -115,7 +96,7 @@ impl TagWriter {
         match &mut self.state {
             State::Writing { writer, lanes, missing, .. } => write(writer, lanes, missing, at, tag, out),
             State::Waiting { configs, frames, bytes } => {
-                note_configs(configs, tag);
+                configs.note(tag);
                 if tag.classify().role.is_frame() {
                     *bytes += tag.body.len();
                     frames.push((at, tag.clone()));
@@ -186,19 +167,6 @@ impl TagWriter {
         matches!(&self.state, State::Writing { writer, .. } if writer.is_full())
     }
 
-    /// Width and height: of the configuration, of the first keyframe, or whatever somebody said.
-    fn size_of(&self, lane: Lane, record: &[u8], frames: &[(u64, Tag)]) -> (u32, u32) {
-        let in_frame = match lane.codec {
-            Codec::Vp8 => vpx::vp8_dimensions,
-            Codec::Vp9 => vpx::vp9_dimensions,
-            _ => return codec::dimensions(lane.codec, record).unwrap_or(self.size),
-        };
-        let of_lane =
-            |tag: &Tag| tag.classify().tracks().find(|track| tag.kind == lane.kind && track.id == lane.id);
-        let pieces = frames.iter().filter_map(|(_, tag)| of_lane(tag).map(|track| &tag.body[track.data]));
-        pieces.filter_map(in_frame).next().unwrap_or(self.size)
-    }
-
     /// Writes the header and what has waited for it, if anything has.
     fn begin(&mut self, out: &mut Vec<u8>) -> Result<(), NothingToWrite> {
         let State::Waiting { configs, frames, .. } = &self.state else { return Ok(()) };
@@ -206,15 +174,10 @@ impl TagWriter {
             return Ok(());
         }
         let (mut tracks, mut lanes) = (Vec::new(), Vec::new());
-        for &Config { lane, ref record } in configs {
-            let track = match lane.kind {
-                TagKind::Video => Track::video(lane.codec, record, self.size_of(lane, record, frames)),
-                TagKind::Audio => Track::audio(lane.codec, record),
-                TagKind::Data => None,
-            };
-            if let Some(track) = track {
+        for config in configs.iter() {
+            if let Some(track) = configs.track(config, frames.iter().map(|(_, tag)| tag)) {
                 tracks.push(track);
-                lanes.push(lane);
+                lanes.push(config.lane);
             }
         }
         if tracks.is_empty() {
@@ -230,29 +193,6 @@ impl TagWriter {
         self.state = State::Writing { writer, lanes, missing, told: 0 };
         Ok(())
     }
-}
-
-/// Learns the configuration that a tag holds: of MP3, which has none of its own, a frame.
-fn note_configs(configs: &mut Vec<Config>, tag: &Tag) {
-    let class = tag.classify();
-    let is_header = class.role == TagRole::SequenceHeader;
-    for track in class.tracks() {
-        let Some(codec) = track.codec.filter(|codec| is_header || is_known_by_frames(*codec, tag)) else {
-            continue;
-        };
-        let lane = Lane { kind: tag.kind, id: track.id, codec };
-        let is_same = |config: &Config| config.lane.kind == lane.kind && config.lane.id == lane.id;
-        let record = tag.body.slice(track.data);
-        match configs.iter().position(is_same) {
-            Some(known) if is_header => configs[known] = Config { lane, record },
-            None if configs.len() < MAX_TRACKS => configs.push(Config { lane, record }),
-            _ => {}
-        }
-    }
-}
-
-fn is_known_by_frames(codec: Codec, tag: &Tag) -> bool {
-    codec == Codec::Mp3 && tag.classify().role == TagRole::Frame
 }
 
 impl Missing {
@@ -286,32 +226,18 @@ fn write(
     tag: &Tag,
     out: &mut Vec<u8>,
 ) {
-    let class = tag.classify();
-    if !class.role.is_frame() {
-        return;
-    }
-    for track in class.tracks() {
-        if track.data.is_empty() {
+    for (lane, sample) in samples(at, tag) {
+        if let Some(index) = lanes.iter().position(|own| Some(*own) == lane) {
+            out.extend(writer.push(index, sample).unwrap_or_default());
             continue;
         }
-        let lane = track.codec.map(|codec| Lane { kind: tag.kind, id: track.id, codec });
-        let Some(index) = lanes.iter().position(|own| Some(*own) == lane) else {
-            let found = match lane {
-                Some(lane) => Missing::of(lane, &tag.body[track.data]),
-                None => Missing { kind: tag.kind, codec: None, why: Why::Codec },
-            };
-            let is_known = |known: &Missing| (known.kind, known.codec) == (found.kind, found.codec);
-            if missing.len() < MAX_TRACKS && !missing.iter().any(is_known) {
-                missing.push(found);
-            }
-            continue;
+        let found = match lane {
+            Some(lane) => Missing::of(lane, &sample.data),
+            None => Missing { kind: tag.kind, codec: None, why: Why::Codec },
         };
-        let sample = Sample {
-            at,
-            composition_time: track.composition_time,
-            is_sync: tag.kind == TagKind::Audio || class.is_keyframe(),
-            data: tag.body.slice(track.data),
-        };
-        out.extend(writer.push(index, sample).unwrap_or_default());
+        let is_known = |known: &Missing| (known.kind, known.codec) == (found.kind, found.codec);
+        if missing.len() < MAX_TRACKS && !missing.iter().any(is_known) {
+            missing.push(found);
+        }
     }
 }

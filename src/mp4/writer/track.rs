@@ -90,7 +90,21 @@ impl Track {
         }
     }
 
-    pub(super) fn is_video(&self) -> bool {
+    /// Units per second of all its times.
+    pub(crate) fn timescale(&self) -> u32 {
+        self.timescale
+    }
+
+    /// Width and height, if they are known.
+    pub(crate) fn size(&self) -> Option<(u32, u32)> {
+        match self.media {
+            Media::Video { width, height } if width > 0 && height > 0 => Some((width.into(), height.into())),
+            _ => None,
+        }
+    }
+
+    /// It carries pictures.
+    pub fn is_video(&self) -> bool {
         matches!(self.media, Media::Video { .. })
     }
 }

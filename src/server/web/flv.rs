@@ -85,7 +85,7 @@ impl Connection {
 
 impl Shared {
     /// Whether a stream that nobody publishes comes when somebody plays it.
-    fn comes_on_demand(&self, path: &StreamPath) -> bool {
+    pub(in crate::server) fn comes_on_demand(&self, path: &StreamPath) -> bool {
         self.has_origin || self.on_demand.contains(path)
     }
 }

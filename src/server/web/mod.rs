@@ -3,6 +3,7 @@
 //! | address | answered by |
 //! |---|---|
 //! | `/APP/KEY.flv` | `flv`: a live stream, also as a WebSocket |
+//! | `/APP/KEY/index.m3u8`, `/APP/KEY/index.mpd`, what those list | `hls`: a live stream in segments |
 //! | `/APP/KEY`, `?watch` on any address | the watch page, of `assets` |
 //! | `/vod/NAME`, `/recordings/NAME` | `files`: files as they are, by range |
 //! | `/`, `/_weir/...` | the console and the files of both pages, of `assets` |
@@ -12,6 +13,7 @@
 mod assets;
 pub(super) mod files;
 mod flv;
+pub(super) mod hls;
 
 use super::{
     StreamPath,
@@ -21,12 +23,16 @@ use crate::{
     base::Payload,
     http::{Date, Event, Method, Request, RequestId, Resource, Response, Status, cors, mime},
 };
+use core::time::Duration;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Flash players and their successors ask for it before they read from here.
 const CROSS_DOMAIN: &str = "<?xml version=\"1.0\"?>\n<cross-domain-policy>\
     <site-control permitted-cross-domain-policies=\"master-only\"/><allow-access-from domain=\"*\"/>\
     </cross-domain-policy>\n";
+
+/// Time that a client has to read a response that holds memory of a stream: far more than the longest segment lasts.
+const MAX_RESPONSE_TIME: Duration = Duration::from_secs(120);
 
 impl Connection {
     pub(super) fn handle_http(&mut self, cx: &mut Context<'_>, event: Event) {
@@ -44,6 +50,7 @@ impl Connection {
     fn request(&mut self, cx: &mut Context<'_>, id: RequestId, request: &Request) {
         let path = request.path();
         log::debug!("{} asks for {path}", self.id());
+        self.response_due = None;
         if let Some(preflight) = cors::preflight(request) {
             return self.respond(cx, id, &preflight);
         }
@@ -59,6 +66,12 @@ impl Connection {
         }
         if let Some((folder, name)) = files::named(path) {
             return self.file(cx, id, request, folder, name);
+        }
+        if let Some((name, kind)) = hls::address(name) {
+            return match StreamPath::join("", "", name) {
+                Ok(stream) => self.segments(cx, id, request, &stream, kind),
+                Err(_) => self.not_found(cx, id, path),
+            };
         }
         match name {
             "" => self.page(cx, id, request, assets::CONSOLE),
@@ -100,7 +113,8 @@ impl Connection {
     }
 
     fn not_found(&mut self, cx: &Context<'_>, id: RequestId, path: &str) {
-        let what = "live streams are at /APP/KEY.flv, pages to watch them at /APP/KEY, files at /vod/NAME";
+        let what = "live streams are at /APP/KEY.flv and /APP/KEY/index.m3u8, pages to watch them at /APP/KEY, \
+                    files at /vod/NAME";
         self.respond(cx, id, &Response::error_for(path, Status::NOT_FOUND, what));
     }
 
@@ -117,6 +131,7 @@ impl Connection {
     pub(super) fn respond_late(&mut self, cx: &Context<'_>, id: RequestId, response: &Response) {
         let Some(session) = self.protocol.http() else { return };
         session.set_date(date());
+        self.response_due = Some(cx.now + MAX_RESPONSE_TIME);
         // Fails if the client has left meanwhile.
         let _ = session.respond(cx.now, id, response);
     }
