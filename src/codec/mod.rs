@@ -10,6 +10,7 @@
 //! | [`h264`], [`h265`] | parameter sets, slice headers, picture order, `avcC` and `hvcC` |
 //! | [`aac`], [`mp3`], [`opus`], [`av1`], [`vpx`] | configuration and frame headers |
 //! | [`samples`] | the clock of audio |
+//! | [`names`] | what playlists call a codec |
 //! | [`annexb`], [`nal`], [`bits`] | NAL units in byte streams and samples; bits in NAL units |
 
 pub mod aac;
@@ -22,6 +23,7 @@ pub mod h264;
 pub mod h265;
 pub mod mp3;
 pub mod nal;
+pub mod names;
 pub mod opus;
 pub mod raw;
 pub mod samples;
