@@ -57,8 +57,8 @@ impl Connection {
         if let Some(name) = path.strip_prefix(assets::PREFIX) {
             return self.page(cx, id, request, name);
         }
-        if let Some((folder, name)) = files::named(path) {
-            return self.file(cx, id, request, folder, name);
+        if let Some((folder, _)) = files::named(path) {
+            return self.file(cx, id, request, folder);
         }
         match name {
             "" => self.page(cx, id, request, assets::CONSOLE),
