@@ -41,11 +41,13 @@ program node nodejs
 program c++ g++
 program nginx nginx
 file /usr/lib/nginx/modules/ngx_rtmp_module.so libnginx-mod-rtmp
+program curl curl
 element flvmux gstreamer1.0-plugins-good
 element flvdemux gstreamer1.0-plugins-good
 element qtdemux gstreamer1.0-plugins-good
 element mp4mux gstreamer1.0-plugins-good
 element aacparse gstreamer1.0-plugins-good
+element souphttpsrc gstreamer1.0-plugins-good
 element h264parse gstreamer1.0-plugins-bad
 element rtmp2sink gstreamer1.0-plugins-bad
 element rtmp2src gstreamer1.0-plugins-bad

@@ -10,7 +10,7 @@ use std::fs;
 
 /// A server that plays the source as `clip.flv`, without a list of its keyframes, as `listed.flv` with one, and as
 /// `clip.mp4`.
-fn server(name: &str) -> Server {
+pub(crate) fn server(name: &str) -> Server {
     source();
     let server = Server::start(name, &["--media", "."]);
     let make = |arguments: &[&str], name: &str| {

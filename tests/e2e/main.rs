@@ -7,6 +7,7 @@
 
 mod chains;
 mod compare;
+mod downloads;
 mod enhanced;
 mod files;
 mod kinds;

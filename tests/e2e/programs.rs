@@ -107,7 +107,8 @@ impl Server {
         self.play_url(player, &self.url(key), true, &format!("{name} {}", player.name()))
     }
 
-    fn play_url(&self, player: Player, url: &str, is_live: bool, name: &str) -> Playing {
+    /// Starts a player of any address.
+    pub(crate) fn play_url(&self, player: Player, url: &str, is_live: bool, name: &str) -> Playing {
         let output = format!("{}.{}", name.replace([' ', ':', '/'], "-"), player.extension());
         let (program, arguments) = player.command(url, is_live, &output);
         let process = self.run(name, program, arguments);

@@ -149,4 +149,4 @@ fn as_vlc_does(exact: Option<&Path>, written: &Path) -> Result<usize, String> {
 }
 
 /// Packets of AAC that VLC 3 keeps to itself at the end.
-const VLC_LOSES: usize = 5;
+pub(crate) const VLC_LOSES: usize = 5;

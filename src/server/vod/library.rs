@@ -119,7 +119,7 @@ impl fmt::Display for NoFile {
 }
 
 /// Whether a file of that name is one of those that are played.
-pub(in crate::server) fn is_media(name: &str) -> bool {
+fn is_media(name: &str) -> bool {
     name.rsplit_once('.').is_some_and(|(stem, ending)| {
         !stem.is_empty() && ENDINGS.iter().any(|known| known.eq_ignore_ascii_case(ending))
     })

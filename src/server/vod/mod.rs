@@ -19,7 +19,6 @@ mod player;
 mod thread;
 
 pub use library::MEDIA_APP;
-pub(super) use library::is_media;
 
 use indices::Indices;
 use library::Library;

@@ -2,7 +2,7 @@
 //!
 //! In: requests for names below these folders. Out: responses with what caches and seeking players need: type, size, tag,
 //! date, ranges. Who may watch may have them, pages of other sites among them. Not here: which names are files
-//! ([`vod::is_media`]), and sending them, which needs a thread that may wait for the disk (`vod::thread`).
+//! (`vod::library`), and sending them, which needs a thread that may wait for the disk (`vod::thread`).
 //!
 //! A recording that is still being written is as long as it is at the time of the request. Nothing is kept by caches
 //! without asking again (`no-cache`): files can be replaced, and recordings grow.
@@ -14,7 +14,6 @@ use crate::{
         MEDIA_APP,
         connection::{Connection, Context},
         player::Action,
-        vod,
     },
 };
 use alloc::{boxed::Box, format};
@@ -62,20 +61,10 @@ pub(in crate::server) fn named(path: &str) -> Option<(Folder, &str)> {
 
 impl Connection {
     /// Has a request for a file answered, or says at once that there is none.
-    pub(super) fn file(
-        &mut self,
-        cx: &mut Context<'_>,
-        id: RequestId,
-        request: &Request,
-        folder: Folder,
-        name: &str,
-    ) {
+    pub(super) fn file(&mut self, cx: &mut Context<'_>, id: RequestId, request: &Request, folder: Folder) {
         if !cx.shared.vod.as_ref().is_some_and(|vod| vod.has_folder(folder)) {
             let reason = format!("there are no files here: the server runs without {} DIR", folder.flag());
             return self.respond(cx, id, &cors::open(Response::error(Status::NOT_FOUND, &reason)));
-        }
-        if !vod::is_media(name) {
-            return self.respond(cx, id, &missing());
         }
         cx.actions.push(Action::Fetch { id, request: Box::new(request.clone()) });
     }

@@ -71,7 +71,7 @@ impl Connection {
             Route::Flv(stream) => self.watch(cx, id, request, &stream),
             Route::Facts(stream) => self.watch_facts(cx, id, &stream),
             Route::Segments(stream, kind) => self.segments(cx, id, request, &stream, kind),
-            Route::File(folder, name) => self.file(cx, id, request, folder, name),
+            Route::File(folder) => self.file(cx, id, request, folder),
             Route::Unknown => self.not_found(cx, id, path),
         }
     }

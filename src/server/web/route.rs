@@ -22,8 +22,8 @@ pub(super) enum Route<'a> {
     Facts(StreamPath),
     /// A file of a live stream in segments.
     Segments(StreamPath, Kind),
-    /// A recorded file, by its name.
-    File(Folder, &'a str),
+    /// A recorded file.
+    File(Folder),
     /// Nothing.
     Unknown,
 }
@@ -44,8 +44,8 @@ impl Route<'_> {
         if is_watch {
             return Route::Asset(assets::WATCH);
         }
-        if let Some((folder, name)) = files::named(path) {
-            return Route::File(folder, name);
+        if let Some((folder, _)) = files::named(path) {
+            return Route::File(folder);
         }
         Route::of_stream(name).unwrap_or(Route::Unknown)
     }
@@ -86,8 +86,8 @@ mod tests {
         assert_eq!(Route::of("/", false), Route::Asset("index.html"));
         assert_eq!(Route::of("/_weir/vendor/a.js", false), Route::Asset("vendor/a.js"));
         assert_eq!(Route::of("/vod/clip.mp4", true), Route::Asset("watch.html"));
-        assert_eq!(Route::of("/vod/a/clip.mp4", false), Route::File(Folder::Media, "a/clip.mp4"));
-        assert_eq!(Route::of("/recordings/a.flv", false), Route::File(Folder::Recordings, "a.flv"));
+        assert_eq!(Route::of("/vod/a/clip.mp4", false), Route::File(Folder::Media));
+        assert_eq!(Route::of("/recordings/a.flv", false), Route::File(Folder::Recordings));
         let stream = |route: Route<'_>| match route {
             Route::Flv(path) | Route::Facts(path) | Route::Segments(path, _) => path.to_string(),
             other => panic!("{other:?}"),
