@@ -9,6 +9,7 @@ mod chains;
 mod compare;
 mod enhanced;
 mod files;
+mod hls;
 mod kinds;
 mod listing;
 mod material;

@@ -408,3 +408,32 @@ fn who_leaves_while_waiting_leaves_nothing_behind_and_who_waits_at_the_end_is_an
     assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
     assert_eq!(web.answer(true).status, 503);
 }
+
+/// Without a pause in which it takes nothing: what it holds is of a time that the stream has forgotten.
+#[test]
+fn who_reads_a_segment_too_slowly_is_closed() {
+    let stall_timeout = Duration::from_millis(300);
+    let (_server, address) = start(Config { stall_timeout, ..config() });
+    let mut stream = publish(address, "slow");
+    let mut web = Web::connect(address);
+    let first = watch(&mut web, "slow", &mut stream);
+    let (mut publisher, out) = stream;
+    let large = |number: u32| {
+        let (at, body) = (2000 + number * 40, vec![7; 400_000]);
+        if number % 25 == 0 { keyframe(at, &body) } else { inter_frame(at, &body) }
+    };
+    publisher.send(out, &(0..77).map(large).collect::<Vec<_>>());
+    let msn = hint(&first).0;
+    let playlist = web.get(&format!("/live/slow/stream.m3u8?_HLS_msn={}", msn + 1));
+    let segments = segments(playlist.text());
+    let asked = Instant::now();
+    web.ask(&format!("GET /live/slow/{}", segments[segments.len() - 1]));
+    let mut buffer = vec![0; 100_000];
+    let mut read = 0;
+    while let Ok(count @ 1..) = web.0.get_mut().read(&mut buffer) {
+        read += count;
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert!(asked.elapsed() >= 4 * stall_timeout, "{:?}, {read} bytes", asked.elapsed());
+    assert!(read < 15_000_000, "{read} bytes");
+}
