@@ -108,7 +108,7 @@ stress: ## Make weir's life hard, six minutes, as root: ARGS="--only churn", "--
 bench: ## Micro benches of the core; ARGS="amf" for those whose name holds it
 	@$(CARGO) bench --locked --features pcap --bench core -- $(ARGS)
 
-bench-peers: ## Measure weir beside nginx-rtmp, a quarter of an hour: docs/performance.md; ARGS="--quick" for a look
+bench-peers: ## Measure weir beside nginx-rtmp, twenty minutes: docs/performance.md; ARGS="--quick" for a look
 	@tools/setup.sh bench
 	$(CARGO) build --release --locked --features tools --bin weir --bin load --bin bench-peers
 	exec target/release/bench-peers $(or $(ARGS),--docs docs)

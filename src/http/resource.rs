@@ -1,6 +1,6 @@
 //! Conditional and range requests (RFC 9110, 13 and 14) for what has a length: files, segments, pages.
 //!
-//! In: a request and what is known of the resource. Out: 200, 206, 304 or 416, and which bytes go with it.
+//! In: a request and what is known of the resource. Out: 200, 206, 304, 412 or 416, and which bytes go with it.
 //! Several ranges in one request are answered with the whole, which is allowed and what most servers do; so is a range in
 //! anything but GET, and one whose `If-Range` does not hold.
 
@@ -57,6 +57,14 @@ impl Resource {
 
     /// The response to a GET or HEAD, and the bytes of the resource that are its body: [`Body::Sized`], for `send`.
     pub fn answer(&self, request: &Request) -> (Response, Range<u64>) {
+        if !self.is_wanted(request) {
+            let response = Response::error_for(
+                request.path(),
+                Status::PRECONDITION_FAILED,
+                "this is not what it was any more",
+            );
+            return (response, 0..0);
+        }
         if self.is_known(request) {
             return (self.describe(Response::new(Status::NOT_MODIFIED)), 0..0);
         }
@@ -79,6 +87,15 @@ impl Resource {
                 (self.with_body(self.describe(Response::new(Status::OK)), &whole), whole)
             }
         }
+    }
+
+    /// The client wants this, and not what may have come in its place (13.1.1, 13.1.4).
+    fn is_wanted(&self, request: &Request) -> bool {
+        if request.values("if-match").next().is_some() {
+            return request.list("if-match").any(|tag| tag == "*" || self.etag.as_deref() == Some(tag));
+        }
+        let since = request.header("if-unmodified-since").and_then(Date::parse);
+        !matches!((since, self.modified), (Some(since), Some(modified)) if modified > since)
     }
 
     /// The client has it already (13.1.2, 13.1.3).

@@ -72,6 +72,7 @@ statuses! {
     REQUEST_TIMEOUT = 408, "Request Timeout";
     CONFLICT = 409, "Conflict";
     GONE = 410, "Gone";
+    PRECONDITION_FAILED = 412, "Precondition Failed";
     CONTENT_TOO_LARGE = 413, "Content Too Large";
     URI_TOO_LONG = 414, "URI Too Long";
     UNSUPPORTED_MEDIA_TYPE = 415, "Unsupported Media Type";

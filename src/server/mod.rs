@@ -6,7 +6,7 @@
 //! weir-source-N  feeds a live stream from a file, pipe, command or server (--source, --pull; --demo: weir-demo)
 //! weir-push-N    sends a live stream on (--push)
 //! weir-origin    starts a weir-pull-N for each stream that is played here and published at the origin (--origin)
-//! weir-file-N    owns a connection that plays files (vod)
+//! weir-file-N    owns a connection that plays files (vod), or gets one over HTTP while it does
 //! weir-record    writes one stream to files (--record)
 //! weir-repair    mends what an earlier run left unfinished there, at the start
 //! weir-hls-N     cuts one live stream into segments and answers who asks for them (--hls)
@@ -233,7 +233,9 @@ impl Server {
         let pool = Arc::new(Pool::new(config.subscriber_threads));
         let plays_files = config.media.is_some() || recordings.is_some();
         let vod = plays_files.then(|| {
-            let vod = Vod::new(config.media.as_deref(), config.max_file_players, pool.clone(), port.clone());
+            let recorded = recordings.as_ref().map(|recordings| recordings.root().to_path_buf());
+            let (players, pool, port) = (config.max_file_players, pool.clone(), port.clone());
+            let vod = Vod::new(config.media.as_deref(), recorded, players, pool, port);
             vod.map_err(|error| StartError::Media(config.media.clone().unwrap_or_default(), error))
         });
         let vod = vod.transpose()?;

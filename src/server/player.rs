@@ -14,11 +14,13 @@ use super::{
 use crate::{
     base::{MonoTime, Timestamp},
     flv::{TagKind, TagRole},
+    http,
     rtmp::{
         MessageStreamId,
         session::{RequestId, Sent, Wanted},
     },
 };
+use alloc::boxed::Box;
 use core::time::Duration;
 
 /// What a thread has to do about a connection's playing.
@@ -39,6 +41,8 @@ pub(super) enum Action {
     Buffer { stream: MessageStreamId, length: Duration },
     /// A decision about a file, which only a thread of its own may wait for: nothing behind it is read before.
     Ask { request: RequestId, ask: Ask },
+    /// The same of a client of HTTP, which wants a file as it is.
+    Fetch { id: http::RequestId, request: Box<http::Request> },
 }
 
 /// What a client asked for of a live stream. Goes with its connection when that moves to another thread.
@@ -109,8 +113,13 @@ impl Action {
             | Action::ReceiveAudio { stream, .. }
             | Action::ReceiveVideo { stream, .. }
             | Action::Buffer { stream, .. } => Some(*stream),
-            Action::Ask { .. } => None,
+            Action::Ask { .. } | Action::Fetch { .. } => None,
         }
+    }
+
+    /// Whether only a thread that may wait for the disk can do it.
+    pub(super) fn needs_file(&self) -> bool {
+        matches!(self, Action::Ask { .. } | Action::Fetch { .. })
     }
 }
 

@@ -298,11 +298,8 @@ impl Owner for Reactor {
             }
             return;
         }
-        let asked = actions.iter().find_map(|action| match action {
-            Action::Ask { request, ask } => Some((*request, ask)),
-            _ => None,
-        });
-        if let (Some((request, ask)), Some(connection)) = (asked, self.hold.sockets.get_mut(index)) {
+        let asked = actions.iter().find(|action| action.needs_file());
+        if let (Some(asked), Some(connection)) = (asked, self.hold.sockets.get_mut(index)) {
             match vod::hire(&self.hold.shared) {
                 Ok(port) => {
                     if let Some(connection) = self.hold.sockets.remove(index) {
@@ -311,7 +308,7 @@ impl Owner for Reactor {
                     return;
                 }
                 // It may ask for something else.
-                Err(error) => vod::refuse(connection, request, ask, &error),
+                Err(error) => vod::refuse(now, &self.hold.shared, connection, asked, &error),
             }
         }
         // Nobody plays here, so the rest has no effect.

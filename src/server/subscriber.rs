@@ -19,13 +19,13 @@ use super::{
     sockets::{Ready, Sockets},
     staging::Staging,
     stats::Throttle,
-    vod::{self, Ask},
+    vod,
 };
 use crate::{
     base::MonoTime,
     rtmp::{
         MessageStreamId,
-        session::{CloseReason, Notice, RequestId, Sent},
+        session::{CloseReason, Notice, Sent},
     },
 };
 use alloc::{sync::Arc, vec, vec::Vec};
@@ -257,22 +257,22 @@ impl Subscriber {
                     self.with_player(index, stream, |player| player.receive_video(wanted));
                 }
                 Action::Buffer { .. } => {}
-                Action::Ask { request, ask } => asked = Some((request, ask)),
+                Action::Ask { .. } | Action::Fetch { .. } => asked = Some(action),
             }
         }
-        if let Some((request, ask)) = asked {
-            self.send_away(index, request, ask);
+        if let Some(asked) = asked {
+            self.send_away(now, index, asked);
         }
     }
 
     /// Gives a connection that asks for a file away. What it plays goes on if it gets no file.
-    fn send_away(&mut self, index: usize, request: RequestId, ask: Ask) {
+    fn send_away(&mut self, now: MonoTime, index: usize, asked: Action) {
         let Some(connection) = self.hold.sockets.get_mut(index) else { return };
         let port = match vod::hire(&self.hold.shared) {
             Ok(port) => port,
-            Err(error) => return vod::refuse(connection, request, &ask, &error),
+            Err(error) => return vod::refuse(now, &self.hold.shared, connection, &asked, &error),
         };
-        let mut actions = vec![Action::Ask { request, ask }];
+        let mut actions = vec![asked];
         for (stream, at) in core::mem::take(&mut connection.seats) {
             let Some(room) = self.rooms.get_mut(at as usize).and_then(Option::as_mut) else { continue };
             let terms = room.player(index, stream).map(|player| player.terms()).unwrap_or_default();

@@ -15,24 +15,24 @@ use weir::{
 };
 
 /// A directory of files, gone with the test.
-struct Films(PathBuf);
+pub(crate) struct Films(pub(crate) PathBuf);
 
 impl Films {
-    fn new(name: &str) -> Films {
+    pub(crate) fn new(name: &str) -> Films {
         let root = std::env::temp_dir().join(format!("weir-files-{}-{name}", std::process::id()));
         let _ = fs::remove_dir_all(&root);
         fs::create_dir_all(&root).unwrap();
         Films(root)
     }
 
-    fn with(self, name: &str, bytes: &[u8]) -> Films {
+    pub(crate) fn with(self, name: &str, bytes: &[u8]) -> Films {
         let path = self.0.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, bytes).unwrap();
         self
     }
 
-    fn start(&self) -> (Server, SocketAddr) {
+    pub(crate) fn start(&self) -> (Server, SocketAddr) {
         start(Config { media: Some(self.0.clone()), ..config() })
     }
 }

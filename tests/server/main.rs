@@ -9,8 +9,11 @@ mod client;
 mod files;
 mod hls;
 mod http;
+mod http_files;
 mod leaving;
 mod playing;
+#[path = "../support/process.rs"]
+mod process;
 mod publishers;
 mod recording;
 mod relays;

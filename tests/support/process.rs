@@ -60,6 +60,11 @@ impl Process {
         (status.code(), self.printed())
     }
 
+    /// What `/proc` knows it by.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.0.id()
+    }
+
     pub(crate) fn is_running(&mut self) -> bool {
         self.child.0.try_wait().expect("a child can be waited for").is_none()
     }

@@ -1,8 +1,9 @@
 //! `push` and `pull` from outside: flags, exit codes, signals, lost servers, whole files, and the document that shows what they
-//! print.
+//! print; `load` in each of its protocols.
 
 #![expect(clippy::std_instead_of_core, reason = "a test has std anyway")]
 
+mod loading;
 mod pulling;
 mod pushing;
 mod walkthrough;

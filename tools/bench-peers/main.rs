@@ -1,4 +1,4 @@
-//! weir beside other RTMP servers, on one machine and in one run.
+//! weir beside other RTMP servers, on one machine and in one run; also weir by HTTP beside those by RTMP.
 //!
 //! For each scenario ([`scenario`]) and round, every server is started afresh ([`servers`]), put under load by
 //! the program `load` ([`run`]) and ended, one after the other, so that whatever else the machine does falls on all
@@ -25,7 +25,7 @@ use getopts::{Matches, Options};
 use indicatif::{ProgressBar, ProgressStyle};
 use results::Results;
 use run::{LoadPlan, load};
-use scenario::{SCENARIOS, Scenario};
+use scenario::{By, SCENARIOS, Scenario};
 use servers::{Contender, Peer, Prefix, Running};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::{
@@ -60,7 +60,7 @@ fn main() -> ExitCode {
     flags.optflag(
         "",
         "quick",
-        "one round of 2 s, unless other flags say otherwise: a look, in less than three minutes",
+        "one round of 2 s, unless other flags say otherwise: a look, in some three minutes",
     );
     flags.optopt("", "at-most", "players of a scenario, for a look: bars are not judged then", "N");
     flags.optmulti(
@@ -164,7 +164,11 @@ fn measure(plan: &Plan) -> Result<Results, Failure> {
                 results.note_version(contender);
                 // A server that does not start is a mistake; one that cannot take the load is a result.
                 let mut server = Running::start(contender, &prefix, &stop)?;
-                let outcome = load(&plan.load, scenario, players, &mut server, &stop);
+                let by = match contender {
+                    Contender::Weir(_) => scenario.by,
+                    Contender::Nginx | Contender::Peer(_) => By::Rtmp,
+                };
+                let outcome = load(&plan.load, scenario, by, players, &mut server, &stop);
                 if stop.load(Relaxed) {
                     return Err(Failure::Run("interrupted".into()));
                 }

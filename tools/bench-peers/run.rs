@@ -3,7 +3,7 @@
 use crate::{
     children::{LoadFigures, beside, run_load},
     common::Failure,
-    scenario::Scenario,
+    scenario::{By, Scenario},
     servers::{CLIP, Running},
 };
 use std::{process::Command, sync::atomic::AtomicBool, time::Duration};
@@ -20,6 +20,7 @@ pub(crate) struct LoadPlan {
 pub(crate) fn load(
     plan: &LoadPlan,
     scenario: &Scenario,
+    by: By,
     players: usize,
     server: &mut Running,
     stop: &AtomicBool,
@@ -29,6 +30,14 @@ pub(crate) fn load(
     command.arg(format!("--publishers={}", scenario.publishers)).arg(format!("--players={players}"));
     command.arg(format!("--seconds={seconds}")).arg(format!("--before={}", plan.before));
     command.args(scenario.flags).args(server.pids.iter().map(|pid| format!("--pid={pid}")));
+    let scheme = match by {
+        By::Rtmp => None,
+        By::Http => Some("http"),
+        By::WebSocket => Some("ws"),
+    };
+    if let Some(scheme) = scheme {
+        command.arg(format!("--play={scheme}://127.0.0.1:{}/live/bench.flv", server.port));
+    }
     match scenario.is_file() {
         true => command.arg("--file").arg(format!("rtmp://127.0.0.1:{}/vod/{CLIP}", server.port)),
         false => command.arg(format!("rtmp://127.0.0.1:{}/live/bench", server.port)),

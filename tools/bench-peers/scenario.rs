@@ -14,6 +14,8 @@ pub(crate) struct Scenario {
     pub(crate) flags: &'static [&'static str],
     /// The forms of weir that take part.
     pub(crate) weir: &'static [Flags],
+    /// How weir's players play. The others' do so by RTMP.
+    pub(crate) by: By,
     /// Only the joining counts: one second of measurement is enough.
     pub(crate) is_storm: bool,
 }
@@ -23,6 +25,16 @@ impl Scenario {
     pub(crate) fn is_file(&self) -> bool {
         self.publishers == 0
     }
+}
+
+/// A protocol of players.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum By {
+    Rtmp,
+    /// FLV as the body of a response.
+    Http,
+    /// FLV in binary messages.
+    WebSocket,
 }
 
 /// Flags of weir, separated by spaces; none as shipped.
@@ -46,7 +58,7 @@ const ALL: &[Flags] = &[
 const WITHOUT_GOP: &[Flags] = &["", "--gop-cache 0"];
 
 const fn scenario(id: &'static str, title: &'static str, publishers: usize, players: usize) -> Scenario {
-    Scenario { id, title, publishers, players, flags: &[], weir: SHIPPED, is_storm: false }
+    Scenario { id, title, publishers, players, flags: &[], weir: SHIPPED, by: By::Rtmp, is_storm: false }
 }
 
 /// All scenarios. A stream has 2 Mbit/s, 30 frames and 43 audio tags a second unless the flags say otherwise.
@@ -56,6 +68,8 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario("1x100", "1 x 100", 1, 100),
     Scenario { weir: UNGATHERED, ..scenario("1x500", "1 x 500", 1, 500) },
     Scenario { weir: ALL, ..scenario("1x1000", "1 x 1000", 1, 1000) },
+    Scenario { weir: UNGATHERED, by: By::Http, ..scenario("http", "HTTP-FLV, 1 x 1000", 1, 1000) },
+    Scenario { by: By::WebSocket, ..scenario("ws", "WebSocket, 1 x 1000", 1, 1000) },
     Scenario { weir: WITHOUT_GOP, ..scenario("200x0", "200 x 0", 200, 0) },
     Scenario { weir: WITHOUT_GOP, ..scenario("200x1", "200 x 1", 200, 1) },
     Scenario {
@@ -114,6 +128,8 @@ pub(crate) const BARS: &[Bar] = &[
     bar("picture delay p99, as shipped", "1x1000", "weir", Measure::DelayBeside("weir --merge 0"), 1.2),
     bar("CPU per GB sent, `--merge 100`", "1x1000", "weir --merge 100", Measure::CpuPerByte, 0.2),
     bar("CPU per GB sent, `--merge 350`", "1x1000", "weir --merge 350", Measure::CpuPerByte, 0.11),
+    bar("CPU per GB sent, HTTP-FLV, 1 x 1000", "http", "weir", Measure::CpuPerByte, 0.85),
+    bar("memory per player, HTTP-FLV, 1 x 1000", "http", "weir", Measure::Memory, 8.0),
     bar("CPU, 200 publishers, nobody watching", "200x0", "weir", Measure::Cpu, 0.9),
     bar("the same without a GOP, as nginx-rtmp", "200x0", "weir --gop-cache 0", Measure::Cpu, 0.9),
     bar("CPU per GB sent, 200 play a file", "vod", "weir", Measure::CpuPerByte, 1.0),

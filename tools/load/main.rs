@@ -1,8 +1,9 @@
-//! Load on an RTMP server: publishers and players, and whether everything arrived, and when.
+//! Load on a live server: publishers and players, and whether everything arrived, and when.
 //!
-//! Works against any RTMP server, so that weir can be compared. Publishers send a synthetic stream whose tags carry
-//! stamps ([`stream`]); all players join at once while it runs; then the measurement begins and lasts `--seconds`.
-//! Most players only count bytes, a few probes check every tag and measure delays ([`players`]).
+//! Works against any RTMP server, so that weir can be compared; players may play FLV by HTTP or WebSocket instead.
+//! Publishers send a synthetic stream whose tags carry stamps ([`stream`]); all players join at once while it runs; then
+//! the measurement begins and lasts `--seconds`. Most players only count bytes, a few probes check every tag and measure
+//! delays ([`players`]).
 //!
 //! With `--file` nothing is published: players play a recorded stream of the server, such as one that `--write` made.
 
@@ -10,7 +11,10 @@
 
 #[path = "../common.rs"]
 mod common;
+mod counter;
 mod figures;
+mod http;
+mod line;
 mod players;
 mod publishers;
 mod stream;
@@ -19,13 +23,14 @@ mod system;
 use common::{Failure, Tool, value};
 use figures::{ENOUGH, Figures};
 use getopts::{Matches, Options};
+use http::HttpUrl;
 use indicatif::{ProgressBar, ProgressStyle};
+use line::PlayUrl;
 use players::{Findings, Hall, Manner, PlayerCounters, Seat};
 use publishers::PublisherCounters;
 use std::{
     fs, io,
     io::Write,
-    net::ToSocketAddrs,
     process::{self, ExitCode},
     sync::{
         Arc,
@@ -47,7 +52,8 @@ fn main() -> ExitCode {
         name: "load",
         synopsis: "[flags] rtmp://HOST[:PORT]/APP/KEY",
         purpose: "Puts publishers and players on an RTMP server and measures what arrives.\n\
-                  With several publishers, KEY-0, KEY-1 ... are published.",
+                  With several publishers, KEY-0, KEY-1 ... are published.\n\
+                  With --play http://HOST:PORT/APP/KEY.flv, players play that.",
         arguments: 1,
     };
     let mut flags = Options::new();
@@ -63,6 +69,7 @@ fn main() -> ExitCode {
     flags.optopt("", "start", "the first timestamp in ms; they wrap at 2^32 (default 0)", "MS");
     flags.optopt("", "gop", "frames from keyframe to keyframe (default 60)", "N");
     flags.optopt("", "audio", "kbit/s of audio, 43 tags a second, 0 = video only (default 64)", "KBIT");
+    flags.optopt("", "play", "play FLV from here instead, by http:// or ws://", "URL");
     flags.optopt("", "threads", "threads for counting players (default 2)", "N");
     flags.optopt("", "before", "seconds that streams run before players join (default 0)", "S");
     flags.optflag("", "file", "play a file of the server, published by nobody; implies --probes 0");
@@ -87,6 +94,8 @@ fn main() -> ExitCode {
 /// What to do.
 struct Plan {
     url: RtmpUrl,
+    /// Where players play, if it is not there.
+    play: Option<HttpUrl>,
     /// Nothing is published; `publishers` is 1 for the one stream there is.
     is_file: bool,
     publishers: usize,
@@ -109,7 +118,14 @@ struct Plan {
 impl Plan {
     fn parse(matches: &Matches) -> Result<Plan, Failure> {
         let is_file = matches.opt_present("file");
+        let play = matches
+            .opt_str("play")
+            .map(|url| url.parse().map_err(|error| Failure::Usage(format!("--play {url}: {error}"))));
+        if is_file && play.is_some() {
+            return Err(Failure::Usage("--file plays by RTMP alone, without --play".into()));
+        }
         Ok(Plan {
+            play: play.transpose()?,
             url: matches.free[0].parse().map_err(|error: UrlError| Failure::Usage(error.to_string()))?,
             is_file,
             publishers: if is_file { 1 } else { value(matches, "publishers", 1)? },
@@ -141,6 +157,15 @@ impl Plan {
             Manner::Lag(u64::from(self.shape.bitrate) / 80)
         } else {
             Manner::Count
+        }
+    }
+
+    /// Where each of these streams is played.
+    fn play_urls(&self, published: &[RtmpUrl]) -> Vec<PlayUrl> {
+        match &self.play {
+            None => published.iter().cloned().map(PlayUrl::Rtmp).collect(),
+            Some(url) if published.len() == 1 => vec![PlayUrl::Http(url.clone())],
+            Some(url) => (0..published.len()).map(|number| PlayUrl::Http(url.numbered(number))).collect(),
         }
     }
 
@@ -195,13 +220,14 @@ fn write_file(path: &str, shape: Shape, seconds: u64) -> Result<(), Failure> {
 }
 
 fn run(plan: &Plan) -> Result<Figures, Failure> {
-    let mut addresses =
-        (&*plan.url.host, plan.url.port).to_socket_addrs().map_err(|error| Failure::run(&plan.url, error))?;
-    let server = addresses.next().ok_or_else(|| Failure::run(&plan.url, "host has no address"))?;
+    let urls = plan.urls();
+    let play_urls = plan.play_urls(&urls);
+    let resolve = |url: &PlayUrl| url.resolve().map_err(|error| Failure::run(url, error));
+    let server = resolve(&PlayUrl::Rtmp(plan.url.clone()))?;
+    let play_server = play_urls.first().map_or(Ok(server), resolve)?;
     let total = plan.publishers * plan.players;
     system::allow_files((plan.publishers + total + 64) as u64).map_err(Failure::Run)?;
     let epoch = Instant::now();
-    let urls = plan.urls();
     let bar = progress_bar();
 
     let sending = Arc::new(PublisherCounters {
@@ -229,7 +255,7 @@ fn run(plan: &Plan) -> Result<Figures, Failure> {
     let idle = usage("before the players")?;
     let first_connect = epoch.elapsed();
     let hall = Hall {
-        server,
+        server: play_server,
         has_video: plan.shape.fps > 0,
         epoch,
         stop: Arc::default(),
@@ -238,7 +264,7 @@ fn run(plan: &Plan) -> Result<Figures, Failure> {
     };
     let players: Vec<Arc<PlayerCounters>> = (0..total).map(|_| Arc::default()).collect();
     let seats = players.iter().enumerate().map(|(index, counters)| Seat {
-        url: urls[index % urls.len()].clone(),
+        url: play_urls[index % play_urls.len()].clone(),
         manner: plan.manner(index, total),
         counters: counters.clone(),
     });

@@ -1,16 +1,19 @@
 //! The players: a few threads, each with many connections.
 //!
-//! A player runs a real client session until it shows a picture. A probe then goes on so and checks every tag; any
-//! other only counts bytes from there on, which costs the machine little: the kernel throws them away unread, a
-//! hundred times a second at most. A laggard keeps its session, reads late on purpose, and checks that what it
-//! lost were whole groups of pictures.
+//! A player runs a real client ([`line`](crate::line)) until it shows a picture. A probe then goes on so and checks every
+//! tag; any other only counts bytes from there on ([`counter`](crate::counter)), which costs the machine little: the kernel
+//! throws them away unread, a hundred times a second at most. A laggard keeps its client, reads late on purpose, and
+//! checks that what it lost were whole groups of pictures.
 
-use crate::stream::{Stamp, is_start};
+use crate::{
+    counter::Counter,
+    line::{Line, PlayUrl},
+    stream::{Stamp, is_start},
+};
 use mio::{Events, Poll, Registry, Token, net::TcpStream};
-use socket2::{Domain, SockRef, Socket, Type};
+use socket2::{Domain, Socket, Type};
 use std::{
-    io::{self, ErrorKind, Write},
-    mem::MaybeUninit,
+    io,
     net::SocketAddr,
     sync::{
         Arc,
@@ -19,11 +22,7 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
-use weir::{
-    flv::{Tag, TagKind},
-    rtmp::{Event, session::State as SessionState},
-    server::client::{ClientOptions, Link, LinkError, Role, RtmpUrl, play_request, session_config},
-};
+use weir::flv::{Tag, TagKind};
 
 /// What the main thread sees of one player.
 #[derive(Debug, Default)]
@@ -53,7 +52,7 @@ pub(crate) enum Manner {
 
 /// One player to be.
 pub(crate) struct Seat {
-    pub(crate) url: RtmpUrl,
+    pub(crate) url: PlayUrl,
     pub(crate) manner: Manner,
     pub(crate) counters: Arc<PlayerCounters>,
 }
@@ -165,9 +164,9 @@ struct Player {
 
 enum Phase {
     /// Up to the first picture.
-    Joining(Box<Link>),
+    Joining(Line),
     /// Checks each tag: the sequence number that must come next.
-    Probing(Box<Link>, u64),
+    Probing(Line, u64),
     /// Reads late, and checks what comes.
     Lagging(Box<Laggard>),
     /// Counts.
@@ -184,20 +183,16 @@ impl Player {
             Manner::Count | Manner::Probe => TcpStream::connect(hall.server)?,
         };
         socket.set_nodelay(true)?;
-        let config = session_config(&seat.url, &ClientOptions::default(), Role::Player);
-        let link = Link::new(socket, config, registry, token)?;
-        Ok(Player { seat, started, phase: Phase::Joining(Box::new(link)) })
+        let line = Line::new(&seat.url, socket, registry, token)?;
+        Ok(Player { seat, started, phase: Phase::Joining(line) })
     }
 
     /// Takes what has come.
     fn advance(&mut self, hall: &Hall, buffer: &mut [u8], findings: &mut Findings) {
         let result = match &mut self.phase {
             Phase::Joining(_) => self.join(hall, buffer, findings),
-            Phase::Probing(link, next) => probe(link, next, hall, buffer, &self.seat.counters, findings)
-                .map_err(|error| error.to_string()),
-            Phase::Lagging(laggard) => {
-                laggard.read(hall, buffer, &self.seat.counters, findings).map_err(|error| error.to_string())
-            }
+            Phase::Probing(line, next) => probe(line, next, hall, buffer, &self.seat.counters, findings),
+            Phase::Lagging(laggard) => laggard.read(hall, buffer, &self.seat.counters, findings),
             Phase::Counting(counter) => counter.count(&self.seat.counters).map_err(|error| error.to_string()),
             Phase::Closed => Ok(()),
         };
@@ -212,60 +207,32 @@ impl Player {
     }
 
     fn join(&mut self, hall: &Hall, buffer: &mut [u8], findings: &mut Findings) -> Result<(), String> {
-        let Phase::Joining(link) = &mut self.phase else { return Ok(()) };
+        let Phase::Joining(line) = &mut self.phase else { return Ok(()) };
         let first = loop {
-            let Some(event) = link.next_event(buffer).map_err(|error| error.to_string())? else {
-                return Ok(());
-            };
-            match event {
-                Event::Connected(_) => {
-                    link.session().create_stream().map_err(|error| error.to_string())?;
-                }
-                Event::StreamCreated { stream, .. } => {
-                    let play = play_request(stream, &self.seat.url);
-                    link.session().play(&play).map_err(|error| error.to_string())?;
-                    link.session().set_buffer_length(stream, 3000).map_err(|error| error.to_string())?;
-                }
-                Event::Status { status, .. } if status.level == "error" => {
-                    return Err(format!("{}: {}", status.code, status.description));
-                }
-                Event::Tag { tag, .. } if is_start(&tag, hall.has_video) => break tag,
-                _ => {}
+            match line.next_tag(buffer)? {
+                Some(tag) if is_start(&tag, hall.has_video) => break tag,
+                Some(_) => {}
+                None => return Ok(()),
             }
         };
         let joined = u32::try_from(self.started.elapsed().as_micros()).unwrap_or(u32::MAX);
         self.seat.counters.pictured.store(hall.epoch.elapsed().as_micros() as u64, Relaxed);
         self.seat.counters.joined.store(joined.max(1), Relaxed);
-        let Phase::Joining(mut link) = std::mem::replace(&mut self.phase, Phase::Closed) else {
+        let Phase::Joining(mut line) = std::mem::replace(&mut self.phase, Phase::Closed) else {
             return Ok(());
         };
         let mut next = 0;
         self.phase = match self.seat.manner {
             Manner::Probe => {
                 check(&first, &mut next, Place::First, hall, findings);
-                Phase::Probing(link, next)
+                Phase::Probing(line, next)
             }
             Manner::Lag(pace) => {
                 check(&first, &mut next, Place::First, hall, findings);
-                let from = (Instant::now(), link.session().stats().bytes_in);
-                Phase::Lagging(Box::new(Laggard { link: *link, next, pace, from }))
+                let from = (Instant::now(), line.bytes_in());
+                Phase::Lagging(Box::new(Laggard { line, next, pace, from }))
             }
-            Manner::Count => {
-                // Half an acknowledgement would spoil those that this player is going to write itself.
-                link.flush().map_err(|error| error.to_string())?;
-                if link.session().output_len() > 0 {
-                    return Err("server does not read".into());
-                }
-                let received = link.session().stats().bytes_in;
-                let (socket, unread) = link.into_socket();
-                let received_all = received + unread.len() as u64;
-                Phase::Counting(Counter {
-                    socket,
-                    received: received_all,
-                    acknowledged: received,
-                    has_acknowledged: false,
-                })
-            }
+            Manner::Count => Phase::Counting(Counter::new(line.into_parts()?)),
         };
         // What came together with the picture has no readiness of its own.
         self.advance(hall, buffer, findings);
@@ -273,14 +240,13 @@ impl Player {
     }
 
     fn keep_alive(&mut self, hall: &Hall, buffer: &mut [u8], findings: &mut Findings) {
-        if let Phase::Counting(counter) = &mut self.phase {
-            // A stream of some rate makes it do so anyway, and no real player tells twice.
-            if !std::mem::take(&mut counter.has_acknowledged) {
-                counter.acknowledge();
-            }
-        } else {
-            self.advance(hall, buffer, findings);
+        match &mut self.phase {
+            Phase::Counting(counter) => return counter.keep_alive(),
+            Phase::Joining(line) | Phase::Probing(line, _) => line.keep_alive(),
+            Phase::Lagging(laggard) => laggard.line.keep_alive(),
+            Phase::Closed => {}
         }
+        self.advance(hall, buffer, findings);
     }
 }
 
@@ -298,7 +264,7 @@ const NARROW: usize = 16 << 10;
 
 /// A player that reads late.
 struct Laggard {
-    link: Link,
+    line: Line,
     /// The sequence number that follows the last tag.
     next: u64,
     /// Bytes a second.
@@ -314,15 +280,14 @@ impl Laggard {
         buffer: &mut [u8],
         counters: &PlayerCounters,
         findings: &mut Findings,
-    ) -> Result<(), LinkError> {
+    ) -> Result<(), String> {
         let wake = hall.wake.load(Relaxed);
         let (since, before) = self.from;
         let allowed = before + self.pace * since.elapsed().as_millis() as u64 / 1000;
         // One step may read a whole message; the next ones wait for as long as that takes at its pace.
         let step = if wake > 0 { buffer.len() } else { NARROW };
-        while wake > 0 || self.link.session().stats().bytes_in < allowed {
-            let Some(event) = self.link.next_event(&mut buffer[..step])? else { break };
-            let Event::Tag { tag, .. } = event else { continue };
+        while wake > 0 || self.line.bytes_in() < allowed {
+            let Some(tag) = self.line.next_tag(&mut buffer[..step])? else { break };
             if let Some(Ok(stamp)) = Stamp::read(&tag) {
                 if stamp.sequence > self.next && is_start(&tag, hall.has_video) {
                     findings.gaps += 1;
@@ -334,76 +299,24 @@ impl Laggard {
             }
             check(&tag, &mut self.next, Place::Late, hall, findings);
         }
-        if self.link.state() == SessionState::Closed { Err(LinkError::Closed) } else { Ok(()) }
-    }
-}
-
-/// A connection after its session.
-struct Counter {
-    socket: TcpStream,
-    /// All bytes of the server, handshake included, as acknowledgements count them.
-    received: u64,
-    /// The same when the last acknowledgement went out.
-    acknowledged: u64,
-    /// One went out since the last upkeep.
-    has_acknowledged: bool,
-}
-
-impl Counter {
-    fn count(&mut self, counters: &PlayerCounters) -> io::Result<()> {
-        let mut nowhere = [MaybeUninit::uninit(); 1 << 16];
-        loop {
-            match SockRef::from(&self.socket).recv_with_flags(&mut nowhere, MSG_TRUNC) {
-                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-                Ok(count) => {
-                    self.received += count as u64;
-                    counters.received.fetch_add(count as u64, Relaxed);
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        if self.received - self.acknowledged > ACKNOWLEDGE_AFTER {
-            self.acknowledge();
-        }
         Ok(())
     }
-
-    /// Acknowledgement (RTMP 1.0, 5.4.3) as a fmt 0 chunk on csid 2. It tells a server that asks whether we live,
-    /// too. A socket that cannot take 16 bytes now is given the next one.
-    fn acknowledge(&mut self) {
-        let mut message = [2, 0, 0, 0, 0, 0, 4, 3, 0, 0, 0, 0, 0, 0, 0, 0];
-        message[12..].copy_from_slice(&(self.received as u32).to_be_bytes());
-        if self.socket.write(&message).is_ok() {
-            self.acknowledged = self.received;
-            self.has_acknowledged = true;
-        }
-    }
 }
 
-/// Half of the window that servers ask for.
-const ACKNOWLEDGE_AFTER: u64 = 1_250_000;
-
-/// Linux: take bytes off a TCP socket without copying them (tcp(7)).
-const MSG_TRUNC: i32 = 0x20;
-
 fn probe(
-    link: &mut Link,
+    line: &mut Line,
     next: &mut u64,
     hall: &Hall,
     buffer: &mut [u8],
     counters: &PlayerCounters,
     findings: &mut Findings,
-) -> Result<(), LinkError> {
-    let before = link.session().stats().bytes_in;
-    while let Some(event) = link.next_event(buffer)? {
-        if let Event::Tag { tag, .. } = event {
-            check(&tag, next, Place::Next, hall, findings);
-        }
+) -> Result<(), String> {
+    let before = line.bytes_in();
+    while let Some(tag) = line.next_tag(buffer)? {
+        check(&tag, next, Place::Next, hall, findings);
     }
-    counters.received.fetch_add(link.session().stats().bytes_in - before, Relaxed);
-    if link.state() == SessionState::Closed { Err(LinkError::Closed) } else { Ok(()) }
+    counters.received.fetch_add(line.bytes_in() - before, Relaxed);
+    Ok(())
 }
 
 /// Where a tag stands in what a probe sees.

@@ -39,7 +39,7 @@ use core::{
 use std::{
     collections::HashMap,
     fs, io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -141,6 +141,11 @@ impl Recordings {
         let root = config.directory.canonicalize()?;
         let (streams, repairing, repair_awaited) = Default::default();
         Ok(Recordings { config, root, streams, repairing, repair_awaited })
+    }
+
+    /// The folder, without links.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
     }
 
     /// The file that a stream is being recorded to now.

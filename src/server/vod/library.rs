@@ -1,7 +1,8 @@
-//! Names of files: what clients ask for -> a regular file below the directory of `--media`.
+//! Names of files: what clients ask for -> a regular file below the directory of `--media`, or of `--record`.
 //!
-//! Covers prefixes (`mp4:`, `flv:`, ...), missing and lost endings as clients leave them (ffmpeg and VLC turn `x.mp4` into
-//! `mp4:x.mp4` and cut `.flv` off). The directory is never left, by no name and no link; hidden files are not there.
+//! Covers prefixes (`mp4:`, `flv:`, ...), missing and lost endings as clients of RTMP leave them (ffmpeg and VLC turn
+//! `x.mp4` into `mp4:x.mp4` and cut `.flv` off); by HTTP a file has its name and no other ([`Library::exact`]).
+//! The directory is never left, by no name and no link; hidden files are not there.
 //! Not here: what is in a file.
 
 use super::super::path::StreamPath;
@@ -19,6 +20,9 @@ use std::{
 /// The application whose streams are files.
 pub const MEDIA_APP: &str = "vod";
 
+/// Of files that are played.
+const ENDINGS: [&str; 8] = ["flv", "f4v", "mp4", "m4v", "mov", "m4a", "mp3", "aac"];
+
 /// The files below a directory.
 #[derive(Debug)]
 pub(super) struct Library {
@@ -30,6 +34,8 @@ pub(super) struct Library {
 #[derive(Debug)]
 pub(super) enum NoFile {
     NotThere,
+    /// It has another ending than [`ENDINGS`].
+    NotMedia,
     Hidden,
     Outside,
     NotRegular,
@@ -41,6 +47,11 @@ impl Library {
         let root = fs::canonicalize(root)?;
         fs::read_dir(&root)?;
         Ok(Library { root })
+    }
+
+    /// Of a directory whose path has no links.
+    pub(super) fn below(root: PathBuf) -> Library {
+        Library { root }
     }
 
     /// Whether a stream of that name may be a file.
@@ -59,6 +70,21 @@ impl Library {
             }
         }
         Err(why)
+    }
+
+    /// The media file of exactly that name: of a folder full of other things, nothing else can be had.
+    pub(super) fn exact(&self, name: &str) -> Result<PathBuf, NoFile> {
+        // Also a slash in front, which would lead to the root of all directories, or one behind.
+        if name.split('/').any(str::is_empty) {
+            return Err(NoFile::NotThere);
+        }
+        if name.split('/').any(|component| component.starts_with('.')) {
+            return Err(NoFile::Hidden);
+        }
+        if !is_media(name) {
+            return Err(NoFile::NotMedia);
+        }
+        self.check(&self.root.join(name))
     }
 
     /// A path relative to the directory, for the log.
@@ -83,12 +109,20 @@ impl fmt::Display for NoFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             NoFile::NotThere => f.write_str("no such file"),
+            NoFile::NotMedia => f.write_str("not a media file by its name"),
             NoFile::Hidden => f.write_str("hidden"),
-            NoFile::Outside => f.write_str("leads out of --media"),
+            NoFile::Outside => f.write_str("leads out of the folder"),
             NoFile::NotRegular => f.write_str("not a regular file"),
             NoFile::Io(error) => write!(f, "{error}"),
         }
     }
+}
+
+/// Whether a file of that name is one of those that are played.
+pub(in crate::server) fn is_media(name: &str) -> bool {
+    name.rsplit_once('.').is_some_and(|(stem, ending)| {
+        !stem.is_empty() && ENDINGS.iter().any(|known| known.eq_ignore_ascii_case(ending))
+    })
 }
 
 /// What comes behind the application.
@@ -194,9 +228,9 @@ mod tests {
             ("mp4:../secret.flv", "hidden"),
             ("sub/mp4:../../secret.flv", "hidden"),
             ("mp4:..", "hidden"),
-            ("link", "leads out of --media"),
-            ("up/secret", "leads out of --media"),
-            ("mp4:up/secret.flv", "leads out of --media"),
+            ("link", "leads out of the folder"),
+            ("up/secret", "leads out of the folder"),
+            ("mp4:up/secret.flv", "leads out of the folder"),
         ] {
             let path = StreamPath::join("vod", "", name);
             // Refused before.

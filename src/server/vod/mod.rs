@@ -1,14 +1,14 @@
 //! Recorded streams: the files of `--media`, played as `vod/...`, and the recordings of live streams from an earlier point
-//! (time shift), each connection by a thread of its own.
+//! (time shift), each connection by a thread of its own; and the same files as they are, over HTTP.
 //!
 //! ```text
-//! reactor ── a request that may need a file ──> weir-file-N: looks for the file, opens it, answers, plays
+//! reactor ── a request that may need a file ──> weir-file-N: looks for the file, opens it, answers, plays or sends
 //!    ^                                              |  |
 //!    └────────── plays no file any more ────────────┘  └── plays live ──> weir-play-N
 //! ```
 //!
 //! Whoever owned the connection before does not wait for the disk: it gives the connection away with the request
-//! unanswered ([`Ask`]), and the session reads nothing that follows until then. The thread blocks in reading files and sleeps in
+//! unanswered ([`Ask`], [`Action::Fetch`]), and the session reads nothing that follows until then. The thread blocks in reading files and sleeps in
 //! `poll` like the others. A connection plays either live streams or files, as many of one kind as it likes.
 //!
 //! Bounds: [`MAX_FILE_PLAYERS`]; those of `player` and `indices`.
@@ -19,21 +19,27 @@ mod player;
 mod thread;
 
 pub use library::MEDIA_APP;
+pub(super) use library::is_media;
 
 use indices::Indices;
 use library::Library;
 
 use super::{
     Shared,
-    connection::Connection,
+    connection::{Connection, Context},
     path::StreamPath,
     plain,
+    player::Action,
     pool::Pool,
     port::{Control, Port},
+    web::files::{self, Folder},
 };
-use crate::rtmp::{
-    MessageStreamId,
-    session::{PlayStart, RejectReason, RequestId, Wanted},
+use crate::{
+    base::MonoTime,
+    rtmp::{
+        MessageStreamId,
+        session::{PlayStart, RejectReason, Wanted},
+    },
 };
 use alloc::{
     boxed::Box,
@@ -44,7 +50,7 @@ use alloc::{
 };
 use std::{
     io,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 use thread::FileThread;
@@ -94,6 +100,8 @@ pub(super) struct Entry {
 pub(super) struct Vod {
     /// `--media`
     library: Option<Library>,
+    /// `--record`
+    recordings: Option<Library>,
     indices: Indices,
     /// Threads at once.
     max_players: usize,
@@ -111,15 +119,30 @@ struct State {
 }
 
 impl Vod {
-    /// For the files below `root`, if any.
+    /// For the files below `root`, and the recordings below a path without links, if any.
     pub(super) fn new(
         root: Option<&Path>,
+        recordings: Option<PathBuf>,
         max_players: usize,
         pool: Arc<Pool>,
         home: Arc<Port>,
     ) -> io::Result<Vod> {
         let library = root.map(Library::new).transpose()?;
-        Ok(Vod { library, indices: Indices::default(), max_players, pool, home, state: Mutex::default() })
+        let recordings = recordings.map(Library::below);
+        let (indices, state) = Default::default();
+        Ok(Vod { library, recordings, indices, max_players, pool, home, state })
+    }
+
+    /// Whether the server has files of that folder.
+    pub(super) fn has_folder(&self, folder: Folder) -> bool {
+        self.folder(folder).is_some()
+    }
+
+    fn folder(&self, folder: Folder) -> Option<&Library> {
+        match folder {
+            Folder::Media => self.library.as_ref(),
+            Folder::Recordings => self.recordings.as_ref(),
+        }
     }
 
     /// Whether a stream of that name may be a file.
@@ -167,12 +190,25 @@ pub(super) fn hire(shared: &Arc<Shared>) -> io::Result<Arc<Port>> {
 }
 
 /// Answers what a connection asks for that gets no thread. It goes on with whatever it does.
-pub(super) fn refuse(connection: &mut Connection, request: RequestId, ask: &Ask, why: &io::Error) {
+pub(super) fn refuse(
+    now: MonoTime,
+    shared: &Arc<Shared>,
+    connection: &mut Connection,
+    asked: &Action,
+    why: &io::Error,
+) {
     log::warn!("{} {} cannot play a file: {}", connection.id(), connection.peer, plain(why));
-    match ask {
+    match asked {
         // An error would end ffmpeg, which asks before every play and can do without.
-        Ask::Length { .. } => connection.accept(request),
-        _ => connection.reject(request, RejectReason::Failed(told(why).to_string())),
+        Action::Ask { request, ask: Ask::Length { .. } } => connection.accept(*request),
+        Action::Ask { request, .. } => {
+            connection.reject(*request, RejectReason::Failed(told(why).to_string()));
+        }
+        Action::Fetch { id, .. } => {
+            let cx = Context { now, shared, actions: &mut Vec::new() };
+            connection.respond(&cx, *id, &files::busy(told(why)));
+        }
+        _ => {}
     }
 }
 

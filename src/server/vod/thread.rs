@@ -1,9 +1,10 @@
-//! A thread that plays files to one connection; what it answers is in `answer`.
+//! A thread that plays files to one connection, or sends them over HTTP; what it answers is in `answer` and `download`.
 //!
 //! It sleeps in `poll` until the socket is ready, media is due, or another thread has a word for it. Its connection stays as long
 //! as it plays files; then it goes to whoever it belongs to.
 
 mod answer;
+mod download;
 
 use super::{
     super::{
@@ -26,6 +27,7 @@ use crate::{
 use alloc::{sync::Arc, vec::Vec};
 use core::{mem, time::Duration};
 use crossbeam_channel::{Receiver, unbounded};
+use download::Download;
 use std::io;
 
 /// Requests that are answered before media gets its turn again.
@@ -42,6 +44,8 @@ pub(super) struct FileThread {
     port: Arc<Port>,
     control: Receiver<Control>,
     players: Vec<FilePlayer>,
+    /// What it gets over HTTP.
+    download: Option<Download>,
     /// What the connection played live before; it goes on with that if it gets no file.
     before: Vec<Action>,
     /// What it plays live from now on.
@@ -63,6 +67,7 @@ impl FileThread {
             port: port.clone(),
             control,
             players: Vec::new(),
+            download: None,
             before: Vec::new(),
             moving: Vec::new(),
             due: None,
@@ -145,7 +150,7 @@ impl FileThread {
                 return self.bury(now, connection);
             }
         };
-        if let Some(asked) = actions.iter().position(|action| matches!(action, Action::Ask { .. })) {
+        if let Some(asked) = actions.iter().position(Action::needs_file) {
             self.before = actions.split_off(asked + 1);
         }
         self.apply(now, index, &mut actions);
@@ -197,11 +202,13 @@ impl FileThread {
         let now = self.hold.shared.now();
         let Some(index) = self.hold.sockets.indices().first().copied() else { return };
         let Some(vod) = &self.hold.shared.vod else { return };
-        let stays = !self.players.is_empty() && self.moving.is_empty();
+        let stays = self.download.is_some() || (!self.players.is_empty() && self.moving.is_empty());
         if stays || self.hold.shared.is_stopping() {
             return;
         }
         let Some(connection) = self.hold.sockets.remove(index) else { return };
+        // Before it can ask for the next file, whose thread may come in the place of this one.
+        vod.forget(self.number);
         let actions = mem::take(&mut self.moving);
         if actions.is_empty() {
             vod.home.give(connection, actions);
@@ -226,6 +233,7 @@ impl FileThread {
             }
             match action {
                 Action::Ask { request, ask } => self.answer(now, index, request, ask),
+                Action::Fetch { id, request } => self.fetch(now, index, id, &request),
                 Action::Join { stream, .. } => {
                     self.forget(stream);
                     self.moving.push(action);
@@ -296,8 +304,11 @@ impl FileThread {
 
     /// Fills the session; true if there is more to send than it takes.
     fn fill(&mut self, now: MonoTime, index: usize) -> bool {
-        let mut is_full = false;
         self.due = None;
+        if self.download.is_some() {
+            return self.fill_download(now, index);
+        }
+        let mut is_full = false;
         // Whoever comes last has the least room, so that everybody is that in turn.
         if self.players.len() > 1 {
             self.players.rotate_left(1);

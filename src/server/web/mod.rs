@@ -5,11 +5,13 @@
 //! | `/APP/KEY.flv` | `flv`: a live stream, also as a WebSocket |
 //! | `/APP/KEY/index.m3u8`, `/APP/KEY/index.mpd`, what those list | `hls`: a live stream in segments |
 //! | `/APP/KEY`, `?watch` on any address | the watch page, of `assets` |
+//! | `/vod/NAME`, `/recordings/NAME` | `files`: files as they are, by range |
 //! | `/`, `/_weir/...` | the console and the files of both pages, of `assets` |
 //!
 //! The protocol is in [`crate::http`]. What browsers and scripts may rely on is in `docs/openapi.yaml`.
 
 mod assets;
+pub(super) mod files;
 mod flv;
 pub(super) mod hls;
 
@@ -61,6 +63,9 @@ impl Connection {
         if let Some(name) = path.strip_prefix(assets::PREFIX) {
             return self.page(cx, id, request, name);
         }
+        if let Some((folder, name)) = files::named(path) {
+            return self.file(cx, id, request, folder, name);
+        }
         if let Some((name, kind)) = hls::address(name) {
             return match StreamPath::join("", "", name) {
                 Ok(stream) => self.segments(cx, id, request, &stream, kind),
@@ -107,8 +112,8 @@ impl Connection {
     }
 
     fn not_found(&mut self, cx: &Context<'_>, id: RequestId, path: &str) {
-        let what =
-            "live streams are at /APP/KEY.flv and /APP/KEY/index.m3u8, pages to watch them at /APP/KEY";
+        let what = "live streams are at /APP/KEY.flv and /APP/KEY/index.m3u8, pages to watch them at /APP/KEY, \
+                    files at /vod/NAME";
         self.respond(cx, id, &Response::error_for(path, Status::NOT_FOUND, what));
     }
 

@@ -101,7 +101,7 @@ fn what_is_no_film_is_refused_with_the_reason_and_never_ends_the_connection() {
         session.play(&play(stream, "folder/flv:film", PlayStart::At(0), None, true)).unwrap()
     });
     heard(&mut client, "keyframe 0");
-    assert!(logged("may not play vod/link: leads out of --media"));
+    assert!(logged("may not play vod/link: leads out of the folder"));
 }
 
 #[test]

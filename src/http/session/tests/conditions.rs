@@ -106,6 +106,30 @@ fn who_has_it_already_is_told_so() {
 }
 
 #[test]
+fn who_wants_what_it_knows_gets_nothing_else() {
+    let date = "Sun, 06 Nov 1994 08:49:37 GMT";
+    let before = "Sun, 06 Nov 1994 08:49:36 GMT";
+    for (fields, status) in [
+        ("If-Match: \"e1\"\n".into(), 200),
+        ("If-Match: \"x\", \"e1\"\n".into(), 200),
+        ("If-Match: *\n".into(), 200),
+        ("If-Match: \"e2\"\n".into(), 412),
+        ("If-Match: W/\"e1\"\n".into(), 412),
+        (format!("If-Unmodified-Since: {date}\n"), 200),
+        (format!("If-Unmodified-Since: {before}\n"), 412),
+        ("If-Unmodified-Since: yesterday\n".into(), 200),
+        (format!("If-Match: \"e1\"\nIf-Unmodified-Since: {before}\n"), 200),
+        ("If-Match: \"e2\"\nIf-None-Match: \"e2\"\nRange: bytes=0-1\n".into(), 412),
+        ("If-Match: \"e2\"\nIf-None-Match: \"e1\"\n".into(), 412),
+    ] {
+        for method in ["GET", "HEAD"] {
+            let expected = if status == 412 { 0..0 } else { 0..1000 };
+            assert_eq!(answer(method, &fields), (status, expected), "{fields}");
+        }
+    }
+}
+
+#[test]
 fn a_part_is_sent_only_of_what_the_client_has_the_rest_of() {
     let date = "Sun, 06 Nov 1994 08:49:37 GMT";
     let before = "Sun, 06 Nov 1994 08:49:36 GMT";
