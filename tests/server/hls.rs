@@ -131,6 +131,18 @@ fn hint(playlist: &str) -> (u64, u64) {
     (segment.parse().unwrap(), part.parse().unwrap())
 }
 
+/// Has it wait for the next part, once there is all that was sent; the numbers of that part.
+fn wait_for_next(web: &mut Web, name: &str) -> (u64, u64) {
+    loop {
+        let next = hint(web.get(&format!("/live/{name}/stream.m3u8")).text());
+        web.ask(&format!("GET /live/{name}/stream.m3u8?_HLS_msn={}&_HLS_part={}", next.0, next.1));
+        if web.is_waiting() {
+            return next;
+        }
+        web.answer(true);
+    }
+}
+
 #[test]
 fn the_first_playlists_wait_for_the_first_segment() {
     let (_server, address) = start(config());
@@ -230,28 +242,27 @@ fn a_blocking_reload_and_a_hinted_part_come_when_the_part_is_there() {
     watch(&mut web, "low", &mut stream);
     let (mut publisher, out) = stream;
     let playlist = web.get("/live/low/stream.m3u8?_HLS_skip=YES");
-    let mut next = hint(playlist.text());
+    let prefix = named(playlist.text(), "TYPE=PART,URI=\"")[0].rsplit_once('-').unwrap().0;
+    let mut next = wait_for_next(&mut web, "low");
     let mut at = 50;
     for _ in 0..12 {
-        let part = named(playlist.text(), "TYPE=PART,URI=\"")[0];
-        let prefix = part.rsplit_once('-').unwrap().0;
         let mut hinted = Web::connect(address);
         hinted.ask(&format!("GET /live/low/{prefix}-{}.{}.m4s", next.0, next.1));
-        web.ask(&format!("GET /live/low/stream.m3u8?_HLS_msn={}&_HLS_part={}", next.0, next.1));
-        if at == 50 {
-            assert!(web.is_waiting() && hinted.is_waiting());
-        }
+        assert!(hinted.is_waiting());
         publisher.send(out, &seconds(0..60)[2 * at..2 * (at + 8)]);
         at += 8;
         let part = hinted.answer(true);
         assert_eq!((part.status, &part.body[4..8]), (200, &b"moof"[..]));
         let reloaded = web.answer(true);
-        let now = hint(reloaded.text());
+        assert!(hint(reloaded.text()) > next, "{}", reloaded.text());
+        let now = wait_for_next(&mut web, "low");
         assert!(now > next, "{now:?} after {next:?}");
         next = now;
     }
+    publisher.send(out, &seconds(0..60)[2 * at..2 * (at + 8)]);
+    web.answer(true);
     for (query, status) in [
-        (format!("_HLS_msn={}", next.0 + 2), 400),
+        (format!("_HLS_msn={}", next.0 + 3), 400),
         (format!("_HLS_msn={}&_HLS_part=100", next.0), 400),
         ("_HLS_part=1".to_string(), 400),
         ("_HLS_msn=x".to_string(), 400),
@@ -385,7 +396,7 @@ fn who_leaves_while_waiting_leaves_nothing_behind_and_who_waits_at_the_end_is_an
     let mut web = Web::connect(address);
     watch(&mut web, "left", &mut stream);
     let (mut publisher, out) = stream;
-    let next = hint(web.get("/live/left/stream.m3u8").text());
+    let next = wait_for_next(&mut web, "left");
     let path = format!("GET /live/left/stream.m3u8?_HLS_msn={}&_HLS_part={}", next.0, next.1);
     let asking: Vec<Web> = (0..50)
         .map(|_| {
@@ -394,15 +405,12 @@ fn who_leaves_while_waiting_leaves_nothing_behind_and_who_waits_at_the_end_is_an
             web
         })
         .collect();
-    web.ask(&path);
     until("all are there", || server.stats().connections.value() == 52);
     drop(asking);
     publisher.send(out, &seconds(2..3));
     assert_eq!(web.answer(true).status, 200);
     until("they are gone", || server.stats().connections.value() == 2);
-    let next = hint(web.get("/live/left/stream.m3u8").text());
-    web.ask(&format!("GET /live/left/stream.m3u8?_HLS_msn={}&_HLS_part={}", next.0, next.1));
-    assert!(web.is_waiting());
+    wait_for_next(&mut web, "left");
     let asked = Instant::now();
     server.stop();
     assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
