@@ -420,7 +420,7 @@ fn who_leaves_while_waiting_leaves_nothing_behind_and_who_waits_at_the_end_is_an
 /// Without a pause in which it takes nothing: what it holds is of a time that the stream has forgotten.
 #[test]
 fn who_reads_a_segment_too_slowly_is_closed() {
-    let stall_timeout = Duration::from_millis(300);
+    let stall_timeout = Duration::from_secs(1);
     let (_server, address) = start(Config { stall_timeout, ..config() });
     let mut stream = publish(address, "slow");
     let mut web = Web::connect(address);
@@ -440,8 +440,8 @@ fn who_reads_a_segment_too_slowly_is_closed() {
     let mut read = 0;
     while let Ok(count @ 1..) = web.0.get_mut().read(&mut buffer) {
         read += count;
-        thread::sleep(Duration::from_millis(20));
+        thread::sleep(Duration::from_millis(40));
     }
     assert!(asked.elapsed() >= 4 * stall_timeout, "{:?}, {read} bytes", asked.elapsed());
-    assert!(read < 15_000_000, "{read} bytes");
+    assert!(read < 18_000_000, "{read} bytes");
 }
