@@ -89,6 +89,19 @@ statuses! {
 }
 
 impl Status {
+    /// What programs are told where there is nothing to say beyond the status.
+    const fn code(self) -> &'static str {
+        match self {
+            Status::UNAUTHORIZED => "unauthorized",
+            Status::FORBIDDEN => "forbidden",
+            Status::NOT_FOUND => "not_found",
+            Status::METHOD_NOT_ALLOWED => "method_not_allowed",
+            Status::TOO_MANY_REQUESTS => "too_many_requests",
+            Status(500..) => "internal",
+            _ => "bad_request",
+        }
+    }
+
     /// No response of this status has a body (RFC 9110, 6.4.1).
     pub(super) const fn is_bodiless(self) -> bool {
         matches!(self.0, 100..=199 | 204 | 304)
@@ -124,9 +137,9 @@ impl Response {
         Response { status, ..response }
     }
 
-    /// An error for programs: `{"error":{"status":404,"reason":"..."}}`.
-    pub fn api_error(status: Status, reason: &str) -> Response {
-        let text = format!("{{\"error\":{{\"status\":{},\"reason\":{}}}}}\n", status.0, JsonString(reason));
+    /// An error for programs: `{"error":{"code":"not_live","reason":"..."}}`. The code is one word, which does not change.
+    pub fn api_error(status: Status, code: &'static str, reason: &str) -> Response {
+        let text = format!("{{\"error\":{{\"code\":\"{code}\",\"reason\":{}}}}}\n", JsonString(reason));
         let response = Response::text(mime::JSON, text).header("Cache-Control", "no-store");
         Response { status, ..response }
     }
@@ -134,7 +147,11 @@ impl Response {
     /// One of the two, by what the path belongs to: `/api` and below is for programs.
     pub fn error_for(path: &str, status: Status, reason: &str) -> Response {
         let is_api = path.strip_prefix("/api").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        if is_api { Response::api_error(status, reason) } else { Response::error(status, reason) }
+        if is_api {
+            Response::api_error(status, status.code(), reason)
+        } else {
+            Response::error(status, reason)
+        }
     }
 
     /// 405 with `Allow`.
@@ -244,15 +261,15 @@ mod tests {
         for (path, expected) in [
             ("/live/cam", "404 Not Found: no \"cam\"\n"),
             ("/apiary", "404 Not Found: no \"cam\"\n"),
-            ("/api", "{\"error\":{\"status\":404,\"reason\":\"no \\\"cam\\\"\"}}\n"),
-            ("/api/v1/x", "{\"error\":{\"status\":404,\"reason\":\"no \\\"cam\\\"\"}}\n"),
+            ("/api", "{\"error\":{\"code\":\"not_found\",\"reason\":\"no \\\"cam\\\"\"}}\n"),
+            ("/api/v1/x", "{\"error\":{\"code\":\"not_found\",\"reason\":\"no \\\"cam\\\"\"}}\n"),
         ] {
             let response = Response::error_for(path, Status::NOT_FOUND, "no \"cam\"");
             assert_eq!((response.code(), text(&response)), (Status::NOT_FOUND, expected), "{path}");
         }
         assert_eq!(
-            text(&Response::api_error(Status::OK, "\\\n")),
-            "{\"error\":{\"status\":200,\"reason\":\"\\\\\\u000a\"}}\n"
+            text(&Response::api_error(Status::CONFLICT, "not_live", "\\\n")),
+            "{\"error\":{\"code\":\"not_live\",\"reason\":\"\\\\\\u000a\"}}\n"
         );
     }
 

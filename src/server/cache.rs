@@ -40,6 +40,11 @@ impl Gop {
         &self.tags
     }
 
+    /// What it weighs.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Drops everything; the next keyframe starts over.
     pub(super) fn clear(&mut self) {
         self.tags = Vec::new();

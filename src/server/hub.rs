@@ -10,17 +10,22 @@
 
 use super::{
     cache::{Gop, Headers, MAX_GOP_TIME},
+    meter::{Measured, Meter},
     path::StreamPath,
     port::{Feed, FeedPort, Mailbox, Slot, Standing, Step},
     relay::StreamId,
     shared_tag::SharedTag,
+    tracks::Description,
 };
 use crate::{
     base::{MonoTime, Timestamp},
     flv::{Change, Tag, TagKind, TagRole, Timeline},
 };
 use alloc::{sync::Arc, vec::Vec};
-use core::time::Duration;
+use core::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -55,6 +60,8 @@ pub(super) struct Hub {
     path: StreamPath,
     /// Told when somebody plays what nobody publishes.
     wanted: Option<Sender<StreamPath>>,
+    /// Tags that its players did not get because they were too slow, since there is this hub.
+    dropped: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -71,6 +78,13 @@ struct State {
     start: Start,
     last_video: Option<MonoTime>,
     last_keyframe: Option<MonoTime>,
+    /// When the stream began, resumptions included.
+    began: Option<MonoTime>,
+    /// `Hub::dropped` then.
+    dropped_before: u64,
+    meter: Meter,
+    /// What it is, if somebody has asked since that changed.
+    description: Option<Arc<Description>>,
     outlets: Vec<Outlet>,
     /// How many players have come so far.
     joined: u64,
@@ -143,6 +157,38 @@ pub(super) struct Snapshot {
     pub(super) gop: Vec<Arc<SharedTag>>,
 }
 
+/// What there is to tell about a stream.
+#[expect(dead_code, reason = "the rest is for the next step")]
+#[derive(Clone, Debug)]
+pub(super) struct HubFacts {
+    pub(super) state: HubState,
+    /// When it began.
+    pub(super) began: Option<MonoTime>,
+    /// Who publishes now.
+    pub(super) publisher: Option<Arc<Mailbox>>,
+    pub(super) description: Arc<Description>,
+    pub(super) measured: Measured,
+    /// Frames have come.
+    pub(super) has_media: bool,
+    /// Bytes held for those who join late.
+    pub(super) cached: usize,
+    /// Tags that players did not get since it began.
+    pub(super) dropped: u64,
+    /// Somebody plays, or waits for a publisher.
+    pub(super) has_players: bool,
+}
+
+/// Whether somebody publishes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum HubState {
+    /// Yes.
+    Live,
+    /// Nobody.
+    Waiting,
+    /// Its publisher has vanished and may come back.
+    Lost,
+}
+
 /// A granted claim.
 #[derive(Debug)]
 pub(super) struct Claim {
@@ -170,13 +216,17 @@ impl Hub {
             start: Start::Awaited,
             last_video: None,
             last_keyframe: None,
+            began: None,
+            dropped_before: 0,
+            meter: Meter::default(),
+            description: None,
             outlets: Vec::new(),
             joined: 0,
             watchers: Vec::new(),
             via: Vec::new(),
             came_by: Vec::new(),
         };
-        Hub { path, wanted, state: Mutex::new(state) }
+        Hub { path, wanted, dropped: AtomicU64::new(0), state: Mutex::new(state) }
     }
 
     pub(super) fn path(&self) -> &StreamPath {
@@ -222,6 +272,8 @@ impl Hub {
         if is_new {
             state.epoch += 1;
             state.timeline = Timeline::default();
+            state.began = Some(now);
+            state.dropped_before = self.dropped.load(Ordering::Relaxed);
             state.announce(|| Step::Started);
         } else {
             state.timeline.change_publisher();
@@ -237,6 +289,7 @@ impl Hub {
             Publisher::Active { claim: current, last_tag, .. } if *current == claim => *last_tag = now,
             _ => return,
         }
+        state.meter.receive(now, tag.body.len());
         let unplaced = SharedTag::new(tag);
         if unplaced.is_inter_frame() && state.start.withholds(now) {
             return;
@@ -249,8 +302,18 @@ impl Hub {
                 state.last_keyframe = Some(now);
             }
         }
-        if state.headers.update(&tag) == Change::NewSequence {
-            state.gop.clear();
+        match state.headers.update(&tag) {
+            Change::Unrelated | Change::Repeated => {}
+            change => {
+                state.meter.look_again();
+                state.description = None;
+                if change == Change::NewSequence {
+                    state.gop.clear();
+                }
+            }
+        }
+        if state.meter.note(&tag) {
+            state.description = None;
         }
         if tag.role() != TagRole::ClearMetadata {
             state.announce(|| Step::Tag(tag.clone(), now));
@@ -377,6 +440,40 @@ impl Hub {
         (audio, video)
     }
 
+    /// What there is to tell.
+    pub(super) fn facts(&self, now: MonoTime) -> HubFacts {
+        let mut state = self.lock();
+        let description = match &state.description {
+            Some(known) => known.clone(),
+            None => {
+                let [video, audio] = [TagKind::Video, TagKind::Audio].map(|kind| state.meter.seen(kind));
+                Arc::new(Description::of(&state.headers, video, audio))
+            }
+        };
+        state.description = Some(description.clone());
+        let (hub_state, publisher) = match &state.publisher {
+            Publisher::Nobody => (HubState::Waiting, None),
+            Publisher::Active { connection, .. } => (HubState::Live, Some(connection.clone())),
+            Publisher::Lost { .. } => (HubState::Lost, None),
+        };
+        HubFacts {
+            state: hub_state,
+            began: state.began,
+            publisher,
+            description,
+            measured: state.meter.measured(now),
+            has_media: state.meter.has_media(),
+            cached: state.gop.bytes(),
+            dropped: self.dropped.load(Ordering::Relaxed) - state.dropped_before,
+            has_players: state.has_players(),
+        }
+    }
+
+    /// A player was too slow for so many tags.
+    pub(super) fn note_dropped(&self, tags: u64) {
+        self.dropped.fetch_add(tags, Ordering::Relaxed);
+    }
+
     /// How many players have come so far, those included that are gone.
     pub(super) fn joined(&self) -> u64 {
         self.lock().joined
@@ -472,6 +569,9 @@ impl State {
         self.publisher = Publisher::Nobody;
         self.headers = Headers::default();
         self.gop.clear();
+        self.began = None;
+        self.meter = Meter::default();
+        self.description = None;
         self.last_video = None;
         self.last_keyframe = None;
         self.announce(|| Step::Ended);

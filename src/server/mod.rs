@@ -50,6 +50,7 @@ mod jobs;
 mod listen;
 pub mod media;
 mod merge;
+mod meter;
 mod networks;
 mod owner;
 mod path;
@@ -73,6 +74,7 @@ mod subscriber;
 mod tap;
 #[cfg(test)]
 mod testing;
+mod tracks;
 mod vod;
 mod web;
 
@@ -167,6 +169,8 @@ pub enum StartError {
 /// What all threads of a server share.
 struct Shared {
     started: Instant,
+    /// Where it listens.
+    addresses: Vec<SocketAddr>,
     registry: Arc<Registry>,
     session: ServerConfig,
     http: http::Limits,
@@ -242,6 +246,7 @@ impl Server {
         let limits = Limits { max_queued_output: config.max_queue, ..config.limits };
         let shared = Arc::new(Shared {
             started: Instant::now(),
+            addresses: addresses.clone(),
             registry: Registry::new(policy, port.clone()),
             http: http::Limits { max_queued_output: config.max_queue, ..http::Limits::default() },
             session: ServerConfig { limits, chunk_size: SEND_CHUNK_SIZE, ..ServerConfig::default() },

@@ -101,6 +101,12 @@ impl Registry {
         Ok(Publishing { hub, claim: claim.id })
     }
 
+    /// The stream of that name, if there is one.
+    pub(super) fn find(self: &Arc<Registry>, path: &StreamPath) -> Option<HubHandle> {
+        let hubs = self.lock();
+        hubs.get(path).map(|hub| HubHandle { hub: hub.clone(), registry: self.clone() })
+    }
+
     /// How many streams there are, those included that players wait for.
     pub(super) fn len(&self) -> usize {
         self.lock().len()

@@ -300,6 +300,7 @@ impl Room {
             Admission::No => return,
             Admission::Dropped => {
                 floor.stats.dropped_tags.add(1);
+                self.hub.note_dropped(1);
                 return player.report(connection, &self.hub, rules);
             }
             Admission::TooSlow => return floor.closing.push((player.index, CloseReason::TooSlow)),
@@ -316,6 +317,7 @@ impl Room {
             }
             Err(SendError::WouldExceed) => {
                 floor.stats.dropped_tags.add(1);
+                self.hub.note_dropped(1);
                 player.fall_behind(rules.now);
                 player.report(connection, &self.hub, rules);
             }

@@ -365,6 +365,12 @@ fn nobody_is_cut_into_segments_who_is_not_asked_for() {
     assert_eq!(web.get(&path).status, 404);
     assert_eq!(get(always, "/live/unasked/stream.m3u8").status, 200);
     assert!(!logged("live/unasked is not cut"));
+    // As pages that choose how to play are told.
+    let told = |path: &str| get(always, path).text().contains("\"hls\":true");
+    let (mut speex, out) = Client::publisher(always, "none");
+    speex.send(out, &[audio_tag(0), audio_tag(20)]);
+    until("it is live", || get(always, "/live/none.json").text().contains("\"speex\""));
+    assert!(told("/live/unasked.json") && !told("/live/none.json"));
 }
 
 #[test]

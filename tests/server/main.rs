@@ -4,6 +4,7 @@
 
 #![expect(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "a test has std anyway")]
 
+mod api;
 #[path = "../support/client.rs"]
 mod client;
 mod files;

@@ -31,7 +31,8 @@ impl Connection {
         path: &StreamPath,
     ) {
         if !cx.shared.registry.is_live(path) && !cx.shared.comes_on_demand(path) {
-            let response = Response::error(Status::NOT_FOUND, &format!("nobody publishes {path}"));
+            let response =
+                Response::api_error(Status::NOT_FOUND, "not_live", &format!("nobody publishes {path}"));
             return self.respond(cx, id, &cors::open(response));
         }
         let wants = |name| request.parameter(name).is_none_or(|value| value != "0");
@@ -39,8 +40,11 @@ impl Connection {
         let hub = match cx.shared.registry.hub(path) {
             Ok(hub) => hub,
             Err(_) => {
-                let response =
-                    Response::error(Status::SERVICE_UNAVAILABLE, "the server has too many streams");
+                let response = Response::api_error(
+                    Status::SERVICE_UNAVAILABLE,
+                    "too_many_streams",
+                    "the server has too many streams",
+                );
                 return self.respond(cx, id, &response);
             }
         };

@@ -4,25 +4,29 @@
 //! |---|---|
 //! | `/APP/KEY.flv` | `flv`: a live stream, also as a WebSocket |
 //! | `/APP/KEY/index.m3u8`, `/APP/KEY/index.mpd`, what those list | `hls`: a live stream in segments |
+//! | `/APP/KEY.json` | `watch`: what there is to know before playing |
 //! | `/APP/KEY`, `?watch` on any address | the watch page, of `assets` |
 //! | `/vod/NAME`, `/recordings/NAME` | `files`: files as they are, by range |
 //! | `/`, `/_weir/...` | the console and the files of both pages, of `assets` |
 //!
 //! The protocol is in [`crate::http`]. What browsers and scripts may rely on is in `docs/openapi.yaml`.
 
+mod api;
 mod assets;
 pub(super) mod files;
 mod flv;
 pub(super) mod hls;
+mod watch;
 
 use super::{
-    StreamPath,
+    PathError, StreamPath,
     connection::{Connection, Context, End},
 };
 use crate::{
     base::Payload,
     http::{Date, Event, Method, Request, RequestId, Resource, Response, Status, cors, mime},
 };
+use alloc::string::ToString;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Flash players and their successors ask for it before they read from here.
@@ -79,10 +83,11 @@ impl Connection {
                 let response = Response::text(mime::of_name(path), CROSS_DOMAIN);
                 self.respond(cx, id, &response.header("Cache-Control", "max-age=3600"));
             }
-            _ => match (name.strip_suffix(".flv"), StreamPath::join("", "", name)) {
-                (Some(name), _) => match StreamPath::join("", "", name) {
-                    Ok(stream) => self.watch(cx, id, request, &stream),
-                    Err(_) => self.not_found(cx, id, path),
+            _ => match (name.rsplit_once('.'), StreamPath::join("", "", name)) {
+                (Some((name, kind @ ("flv" | "json"))), _) => match StreamPath::join("", "", name) {
+                    Ok(stream) if kind == "flv" => self.watch(cx, id, request, &stream),
+                    Ok(stream) => self.watch_facts(cx, id, &stream),
+                    Err(why) => self.bad_path(cx, id, &why),
                 },
                 // A player that asks for a kind of file is better told that there is none.
                 (None, Ok(_)) if mime::of_name(path) == mime::BYTES => {
@@ -109,6 +114,11 @@ impl Connection {
             response = response.header(name, value);
         }
         self.respond(cx, id, &response);
+    }
+
+    fn bad_path(&mut self, cx: &Context<'_>, id: RequestId, why: &PathError) {
+        let response = Response::api_error(Status::BAD_REQUEST, "bad_request", &why.to_string());
+        self.respond(cx, id, &cors::open(response));
     }
 
     fn not_found(&mut self, cx: &Context<'_>, id: RequestId, path: &str) {

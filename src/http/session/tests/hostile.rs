@@ -149,7 +149,7 @@ fn programs_are_told_in_json_what_was_wrong_with_their_body() {
     peer.say(head("POST /api/v1/kick", "Transfer-Encoding: chunked\n") + "zz\r\n");
     let heard = peer.heard();
     assert!(heard.starts_with("HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\n"), "{heard}");
-    assert!(
-        heard.ends_with("{\"error\":{\"status\":400,\"reason\":\"a chunk of the body is malformed\"}}\n")
-    );
+    assert!(heard.ends_with(
+        "{\"error\":{\"code\":\"bad_request\",\"reason\":\"a chunk of the body is malformed\"}}\n"
+    ));
 }

@@ -1,0 +1,29 @@
+//! Where clients reach each protocol.
+
+use crate::server::{Scheme, Shared};
+use serde::Serialize;
+
+/// The port that is usual for a protocol if the server listens there, else the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(in crate::server::web) struct Ports {
+    rtmp: Option<u16>,
+    rtmps: Option<u16>,
+    rtsp: Option<u16>,
+    rtsps: Option<u16>,
+    http: Option<u16>,
+    https: Option<u16>,
+}
+
+impl Ports {
+    pub(in crate::server::web) fn of(shared: &Shared) -> Ports {
+        let port = |scheme: Scheme| scheme.best_of(&shared.addresses).map(|address| address.port());
+        Ports {
+            rtmp: port(Scheme::Rtmp),
+            rtmps: None,
+            rtsp: None,
+            rtsps: None,
+            http: port(Scheme::Http),
+            https: None,
+        }
+    }
+}
