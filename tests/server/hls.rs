@@ -369,7 +369,7 @@ fn nobody_is_cut_into_segments_who_is_not_asked_for() {
     let told = |path: &str| get(always, path).text().contains("\"hls\":true");
     let (mut speex, out) = Client::publisher(always, "none");
     speex.send(out, &[audio_tag(0), audio_tag(20)]);
-    until("it is live", || get(always, "/live/none.json").text().contains("\"speex\""));
+    until("it is live", || get(always, "/live/none.json").text().contains("\"Speex\""));
     assert!(told("/live/unasked.json") && !told("/live/none.json"));
 }
 
