@@ -211,6 +211,7 @@ fn segments_are_read_whole_in_ranges_and_not_again() {
         assert_eq!(got.field("Access-Control-Allow-Origin"), Some("*"));
         assert!(status == 416 || got.body == body, "{range}");
     }
+    wait_for_next(&mut Web::connect(address), "files");
     for path in [&path, "/live/files/stream.m3u8"] {
         let etag = if path.ends_with("m3u8") {
             web.get(path).field("ETag").unwrap().to_string()
