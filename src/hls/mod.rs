@@ -41,7 +41,7 @@ mod wall;
 mod window;
 
 pub use answer::{Answer, Cache, Resource};
-pub use muxer::{LeftOut, Muxer};
+pub use muxer::{LeftOut, Muxer, carries};
 pub use names::Kind;
 pub use wall::WallTime;
 pub use window::MAX_LISTED;

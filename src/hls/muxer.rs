@@ -310,7 +310,7 @@ impl Muxer {
         let Some(codec) = tag.classify().tracks().next().map(|track| track.codec) else { return false };
         let of_lane = |lane| self.configs.iter().find(|config| config.lane == lane);
         let is_broken = match codec {
-            Some(codec) if is_known(codec) => {
+            Some(codec) if carries(codec) => {
                 let first = samples(0, tag).next().and_then(|(lane, _)| of_lane(lane?));
                 // Its configuration may yet come.
                 match first {
@@ -337,8 +337,8 @@ enum Reach {
     TooFar,
 }
 
-/// Codecs that segments can hold.
-const fn is_known(codec: Codec) -> bool {
+/// Whether segments can hold it.
+pub const fn carries(codec: Codec) -> bool {
     matches!(
         codec,
         Codec::H264 | Codec::Hevc | Codec::Av1 | Codec::Vp9 | Codec::Aac | Codec::Mp3 | Codec::Opus

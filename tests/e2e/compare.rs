@@ -50,6 +50,11 @@ pub(crate) fn lacks_only_the_end(source: &Media, got: &Media, most: usize) -> Re
 
 /// [`identical`], with times that may differ by a millisecond.
 pub(crate) fn similar(source: &Media, got: &Media) -> Result<(), String> {
+    identical(source, &rounded(source, got))
+}
+
+/// With the times of the source where those differ by a millisecond at most.
+pub(crate) fn rounded(source: &Media, got: &Media) -> Media {
     let mut moved = got.clone();
     for (source, got) in [(&source.video, &mut moved.video), (&source.audio, &mut moved.audio)] {
         for (expected, packet) in source.packets.iter().zip(&mut got.packets) {
@@ -58,7 +63,7 @@ pub(crate) fn similar(source: &Media, got: &Media) -> Result<(), String> {
             }
         }
     }
-    identical(source, &moved)
+    moved
 }
 
 /// The end of the source, from a keyframe that is not the first one: what somebody who joins late gets.

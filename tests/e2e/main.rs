@@ -10,6 +10,7 @@ mod compare;
 mod downloads;
 mod enhanced;
 mod files;
+mod hls;
 mod kinds;
 mod listing;
 mod material;

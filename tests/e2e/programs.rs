@@ -265,16 +265,19 @@ impl Player {
                 ("rtmpdump", words(format!("-q {live} -r {url} -o {output}")))
             }
             Player::Pull => (env!("CARGO_BIN_EXE_pull"), words(format!("{url} {output}"))),
-            Player::Vlc => {
-                // Whoever it runs as may have no right to write here.
-                let (program, arguments) = vlc();
-                let play = "-I dummy -q --play-and-exit --sout #std{access=file,mux=avformat{mux=flv},dst=-}";
-                let script = ["-c", "exec \"$@\" >\"$0\"", output, program].map(String::from);
-                let arguments = arguments.iter().copied().chain(play.split_whitespace()).chain([url]);
-                ("sh", script.into_iter().chain(arguments.map(String::from)).collect())
-            }
+            Player::Vlc => vlc_to_file(url, output),
         }
     }
+}
+
+/// VLC, writing what it plays as FLV.
+pub(crate) fn vlc_to_file(url: &str, output: &str) -> (&'static str, Vec<String>) {
+    // Whoever it runs as may have no right to write here.
+    let (program, arguments) = vlc();
+    let play = "-I dummy -q --play-and-exit --sout #std{access=file,mux=avformat{mux=flv},dst=-}";
+    let script = ["-c", "exec \"$@\" >\"$0\"", output, program].map(String::from);
+    let arguments = arguments.iter().copied().chain(play.split_whitespace()).chain([url]);
+    ("sh", script.into_iter().chain(arguments.map(String::from)).collect())
 }
 
 /// VLC, which refuses to run as root: as nobody then.

@@ -131,6 +131,18 @@ fn hint(playlist: &str) -> (u64, u64) {
     (segment.parse().unwrap(), part.parse().unwrap())
 }
 
+/// Has it wait for the next part, once there is all that was sent; the numbers of that part.
+fn wait_for_next(web: &mut Web, name: &str) -> (u64, u64) {
+    loop {
+        let next = hint(web.get(&format!("/live/{name}/stream.m3u8")).text());
+        web.ask(&format!("GET /live/{name}/stream.m3u8?_HLS_msn={}&_HLS_part={}", next.0, next.1));
+        if web.is_waiting() {
+            return next;
+        }
+        web.answer(true);
+    }
+}
+
 #[test]
 fn the_first_playlists_wait_for_the_first_segment() {
     let (_server, address) = start(config());
@@ -199,6 +211,7 @@ fn segments_are_read_whole_in_ranges_and_not_again() {
         assert_eq!(got.field("Access-Control-Allow-Origin"), Some("*"));
         assert!(status == 416 || got.body == body, "{range}");
     }
+    wait_for_next(&mut Web::connect(address), "files");
     for path in [&path, "/live/files/stream.m3u8"] {
         let etag = if path.ends_with("m3u8") {
             web.get(path).field("ETag").unwrap().to_string()
@@ -230,28 +243,27 @@ fn a_blocking_reload_and_a_hinted_part_come_when_the_part_is_there() {
     watch(&mut web, "low", &mut stream);
     let (mut publisher, out) = stream;
     let playlist = web.get("/live/low/stream.m3u8?_HLS_skip=YES");
-    let mut next = hint(playlist.text());
+    let prefix = named(playlist.text(), "TYPE=PART,URI=\"")[0].rsplit_once('-').unwrap().0;
+    let mut next = wait_for_next(&mut web, "low");
     let mut at = 50;
     for _ in 0..12 {
-        let part = named(playlist.text(), "TYPE=PART,URI=\"")[0];
-        let prefix = part.rsplit_once('-').unwrap().0;
         let mut hinted = Web::connect(address);
         hinted.ask(&format!("GET /live/low/{prefix}-{}.{}.m4s", next.0, next.1));
-        web.ask(&format!("GET /live/low/stream.m3u8?_HLS_msn={}&_HLS_part={}", next.0, next.1));
-        if at == 50 {
-            assert!(web.is_waiting() && hinted.is_waiting());
-        }
+        assert!(hinted.is_waiting());
         publisher.send(out, &seconds(0..60)[2 * at..2 * (at + 8)]);
         at += 8;
         let part = hinted.answer(true);
         assert_eq!((part.status, &part.body[4..8]), (200, &b"moof"[..]));
         let reloaded = web.answer(true);
-        let now = hint(reloaded.text());
+        assert!(hint(reloaded.text()) > next, "{}", reloaded.text());
+        let now = wait_for_next(&mut web, "low");
         assert!(now > next, "{now:?} after {next:?}");
         next = now;
     }
+    publisher.send(out, &seconds(0..60)[2 * at..2 * (at + 8)]);
+    web.answer(true);
     for (query, status) in [
-        (format!("_HLS_msn={}", next.0 + 2), 400),
+        (format!("_HLS_msn={}", next.0 + 3), 400),
         (format!("_HLS_msn={}&_HLS_part=100", next.0), 400),
         ("_HLS_part=1".to_string(), 400),
         ("_HLS_msn=x".to_string(), 400),
@@ -354,6 +366,12 @@ fn nobody_is_cut_into_segments_who_is_not_asked_for() {
     assert_eq!(web.get(&path).status, 404);
     assert_eq!(get(always, "/live/unasked/stream.m3u8").status, 200);
     assert!(!logged("live/unasked is not cut"));
+    // As pages that choose how to play are told.
+    let told = |path: &str| get(always, path).text().contains("\"hls\":true");
+    let (mut speex, out) = Client::publisher(always, "none");
+    speex.send(out, &[audio_tag(0), audio_tag(20)]);
+    until("it is live", || get(always, "/live/none.json").text().contains("\"Speex\""));
+    assert!(told("/live/unasked.json") && !told("/live/none.json"));
 }
 
 #[test]
@@ -385,7 +403,7 @@ fn who_leaves_while_waiting_leaves_nothing_behind_and_who_waits_at_the_end_is_an
     let mut web = Web::connect(address);
     watch(&mut web, "left", &mut stream);
     let (mut publisher, out) = stream;
-    let next = hint(web.get("/live/left/stream.m3u8").text());
+    let next = wait_for_next(&mut web, "left");
     let path = format!("GET /live/left/stream.m3u8?_HLS_msn={}&_HLS_part={}", next.0, next.1);
     let asking: Vec<Web> = (0..50)
         .map(|_| {
@@ -394,17 +412,43 @@ fn who_leaves_while_waiting_leaves_nothing_behind_and_who_waits_at_the_end_is_an
             web
         })
         .collect();
-    web.ask(&path);
     until("all are there", || server.stats().connections.value() == 52);
     drop(asking);
     publisher.send(out, &seconds(2..3));
     assert_eq!(web.answer(true).status, 200);
     until("they are gone", || server.stats().connections.value() == 2);
-    let next = hint(web.get("/live/left/stream.m3u8").text());
-    web.ask(&format!("GET /live/left/stream.m3u8?_HLS_msn={}&_HLS_part={}", next.0, next.1));
-    assert!(web.is_waiting());
+    wait_for_next(&mut web, "left");
     let asked = Instant::now();
     server.stop();
     assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
     assert_eq!(web.answer(true).status, 503);
+}
+
+/// Without a pause in which it takes nothing: what it holds is of a time that the stream has forgotten.
+#[test]
+fn who_reads_a_segment_too_slowly_is_closed() {
+    let stall_timeout = Duration::from_secs(1);
+    let (_server, address) = start(Config { stall_timeout, ..config() });
+    let mut stream = publish(address, "slow");
+    let mut web = Web::connect(address);
+    let first = watch(&mut web, "slow", &mut stream);
+    let (mut publisher, out) = stream;
+    let large = |number: u32| {
+        let (at, body) = (2000 + number * 40, vec![7; 400_000]);
+        if number % 25 == 0 { keyframe(at, &body) } else { inter_frame(at, &body) }
+    };
+    publisher.send(out, &(0..77).map(large).collect::<Vec<_>>());
+    let msn = hint(&first).0;
+    let playlist = web.get(&format!("/live/slow/stream.m3u8?_HLS_msn={}", msn + 1));
+    let segments = segments(playlist.text());
+    let asked = Instant::now();
+    web.ask(&format!("GET /live/slow/{}", segments[segments.len() - 1]));
+    let mut buffer = vec![0; 100_000];
+    let mut read = 0;
+    while let Ok(count @ 1..) = web.0.get_mut().read(&mut buffer) {
+        read += count;
+        thread::sleep(Duration::from_millis(40));
+    }
+    assert!(asked.elapsed() >= 4 * stall_timeout, "{:?}, {read} bytes", asked.elapsed());
+    assert!(read < 18_000_000, "{read} bytes");
 }

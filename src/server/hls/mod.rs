@@ -104,6 +104,11 @@ impl Segmenters {
         Segmenters { hls, idle, resume_window, streams: Mutex::default(), started: AtomicU64::new(0), muxers }
     }
 
+    /// Whether there is any of it.
+    pub(super) fn is_on(&self) -> bool {
+        self.hls != Hls::Off
+    }
+
     /// Somebody publishes.
     pub(super) fn published(&self, shared: &Arc<Shared>, path: &StreamPath) {
         if self.hls != Hls::Always {
@@ -130,7 +135,7 @@ impl Segmenters {
         connection: &Arc<Mailbox>,
         (id, request): (RequestId, &Request),
     ) -> Result<(), Refused> {
-        if self.hls == Hls::Off {
+        if !self.is_on() {
             return Err(Refused::Off);
         }
         let mut streams = self.lock();

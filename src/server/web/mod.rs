@@ -24,7 +24,6 @@ use crate::{
     base::Payload,
     http::{Date, Event, Method, Request, RequestId, Resource, Response, Status, cors, mime},
 };
-use core::time::Duration;
 use route::Route;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -33,8 +32,8 @@ const CROSS_DOMAIN: &str = "<?xml version=\"1.0\"?>\n<cross-domain-policy>\
     <site-control permitted-cross-domain-policies=\"master-only\"/><allow-access-from domain=\"*\"/>\
     </cross-domain-policy>\n";
 
-/// Time that a client has to read a response that holds memory of a stream: far more than the longest segment lasts.
-const MAX_RESPONSE_TIME: Duration = Duration::from_secs(120);
+/// So many stalls long may a response be read that holds memory of a stream: 120 s by default, more than any segment lasts.
+const RESPONSE_STALLS: u32 = 4;
 
 impl Connection {
     pub(super) fn handle_http(&mut self, cx: &mut Context<'_>, event: Event) {
@@ -113,7 +112,7 @@ impl Connection {
     pub(super) fn respond_late(&mut self, cx: &Context<'_>, id: RequestId, response: &Response) {
         let Some(session) = self.protocol.http() else { return };
         session.set_date(date());
-        self.response_due = Some(cx.now + MAX_RESPONSE_TIME);
+        self.response_due = Some(cx.now + cx.shared.stall_timeout * RESPONSE_STALLS);
         // Fails if the client has left meanwhile.
         let _ = session.respond(cx.now, id, response);
     }

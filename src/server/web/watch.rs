@@ -6,6 +6,7 @@ use super::api::{
     track::{Audio, Video},
 };
 use crate::base::MonoTime;
+use crate::hls;
 use crate::http::{RequestId, cors};
 use crate::server::{
     Shared, StreamPath,
@@ -43,7 +44,7 @@ impl Watch<'_> {
             reason: None,
             video: None,
             audio: None,
-            hls: false,
+            hls: shared.segmenters.is_on(),
             bitrate_bps: None,
             ports: Ports::of(shared),
         };
@@ -52,7 +53,13 @@ impl Watch<'_> {
             Some(facts) if facts.state == HubState::Live && facts.has_media => {
                 let (video, audio) = (Video::of(&facts), Audio::of(&facts));
                 let bitrate_bps = facts.measured.bits.map(api::track::whole);
-                return Watch { live: true, video, audio, bitrate_bps, ..nothing };
+                let description = &facts.description;
+                let codecs = [
+                    description.video.as_ref().and_then(|video| video.codec),
+                    description.audio.as_ref().and_then(|audio| audio.codec),
+                ];
+                let hls = nothing.hls && codecs.into_iter().flatten().any(hls::carries);
+                return Watch { live: true, video, audio, hls, bitrate_bps, ..nothing };
             }
             Some(facts) if facts.state == HubState::Live => {
                 format!("{path} is published, and nothing has come yet")
