@@ -30,6 +30,7 @@
 //! | `source`, `relay`, `record`, `media`, `demo` | streams that weir feeds, sends on and writes to files; files opened |
 //! | `client` | the other side of RTMP, blocking |
 //! | `protocol`, `watching` | what a connection speaks; what HTTP requests mean |
+//! | `transport`, `tls` | a connection's socket, and TLS around it; the certificate |
 //! | `config`, `listen` | what a server is started with; the sockets that clients connect to |
 //! | `backoff`, `coalescing`, `capture`, `stats`, `networks`, `path`, `file_limit`, `signals` | one small matter each |
 
@@ -71,6 +72,8 @@ mod subscriber;
 mod tap;
 #[cfg(test)]
 mod testing;
+mod tls;
+mod transport;
 mod vod;
 mod watching;
 
@@ -84,8 +87,9 @@ pub use networks::{BadNetwork, Networks};
 pub use path::{MAX_PATH_LEN, PathError, StreamPath};
 pub use record::{NameTemplate, Pattern, RecordConfig, RecordFormat};
 pub use registry::MAX_HUBS;
-pub use signals::Signals;
+pub use signals::{Asked, Signals};
 pub use stats::Stats;
+pub use tls::{TlsConfig, TlsError};
 pub use vod::{MAX_FILE_PLAYERS, MEDIA_APP};
 
 use crate::{
@@ -127,6 +131,7 @@ use std::{
     thread::{self, JoinHandle},
     time::Instant,
 };
+use tls::Tls;
 use vod::Vod;
 
 /// Chunk size towards every client: a frame of most streams is one chunk. ffmpeg publishers copy it.
@@ -155,6 +160,8 @@ pub enum StartError {
     Media(PathBuf, io::Error),
     /// The directory of `--record` cannot be used.
     Record(PathBuf, io::Error),
+    /// The certificate or the key cannot be used.
+    Tls(TlsError),
     /// The system refused a thread or a poll.
     System(io::Error),
 }
@@ -178,6 +185,7 @@ struct Shared {
     capture: Option<Capture>,
     vod: Option<Vod>,
     recordings: Option<Recordings>,
+    tls: Option<Tls>,
     is_stopping: AtomicBool,
     seeds: RandomState,
 }
@@ -188,6 +196,7 @@ impl Server {
     /// # Errors
     /// When an address, a directory or a thread cannot be had; nothing is left running.
     pub fn start(config: Config) -> Result<Server, StartError> {
+        let tls = config.tls.map(Tls::load).transpose().map_err(StartError::Tls)?;
         let (listeners, addresses) = listen::on_all(&config.listen)?;
         let (capture, capture_thread) = match config.capture {
             None => (None, None),
@@ -248,6 +257,7 @@ impl Server {
             capture,
             vod,
             recordings,
+            tls,
             is_stopping: AtomicBool::new(false),
             seeds: RandomState::new(),
         });
@@ -306,6 +316,18 @@ impl Server {
     /// Streams that exist now, those included that players wait for or whose publisher may come back.
     pub fn streams(&self) -> usize {
         self.shared.as_ref().expect("only dropped when the server is").registry.len()
+    }
+
+    /// Reads certificate and key again: connections that come from now on get them. If they cannot be used, the old
+    /// ones stay, and the log says why.
+    pub fn reload_certificate(&self) {
+        let Some(tls) = self.shared.as_ref().and_then(|shared| shared.tls.as_ref()) else { return };
+        match tls.reload() {
+            Ok(()) => {
+                log::info!("new connections get the certificate in {}", tls.files().certificate.display())
+            }
+            Err(error) => log::error!("{error}; the old certificate stays"),
+        }
     }
 
     /// `rtmp://HOST` as a client on this machine can use it, of the first address.
@@ -410,6 +432,7 @@ impl fmt::Display for StartError {
             StartError::Record(directory, error) => {
                 write!(f, "--record {}: {}", directory.display(), plain(error))
             }
+            StartError::Tls(error) => write!(f, "{error}"),
             StartError::System(error) => write!(f, "cannot start: {}", plain(error)),
         }
     }
