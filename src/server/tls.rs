@@ -4,7 +4,10 @@
 //! new one, those that are there keep theirs. Files that cannot be used change nothing.
 //! Not here: the bytes of a connection (`transport`). No certificate is asked of clients, and the name that they ask for is
 //! not looked at: there is one certificate.
-//! Bounds: 256 sessions can be resumed, as `rustls` has it.
+//! Bounds: 256 sessions of TLS 1.2 can be resumed, as `rustls` has it.
+//!
+//! Field note: those of TLS 1.3 cannot. Their tickets come behind the handshake, and librtmp with GnuTLS (rtmpdump) takes the first
+//! read that brings nothing else for an error. Test: `tests/e2e/tls.rs`.
 
 use super::plain;
 use alloc::{
@@ -94,6 +97,8 @@ fn read(files: &TlsConfig) -> Result<Arc<ServerConfig>, TlsError> {
         rustls::Error::InvalidCertificate(why) => of_certificate(format!("no proper certificate: {why}")),
         _ => of_key("no key of a kind that can be used (RSA, ECDSA P-256 or P-384, Ed25519)".to_string()),
     })?;
+    // See the field note.
+    config.send_tls13_tickets = 0;
     config.alpn_protocols = PROTOCOLS.iter().map(|name| name.to_vec()).collect();
     Ok(Arc::new(config))
 }

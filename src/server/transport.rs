@@ -289,3 +289,89 @@ fn meaning(alert: AlertDescription) -> &'static str {
         _ => "a fault in the conversation",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::tls::TlsConfig;
+    use alloc::{string::ToString, sync::Arc, vec};
+    use rustls::{
+        ClientConfig, ClientConnection, RootCertStore,
+        crypto::ring,
+        pki_types::{CertificateDer, ServerName, pem::PemObject},
+    };
+    use std::{env, fs, net::TcpListener, process};
+
+    /// A connection after its handshake, with its client, which has read nothing since.
+    fn connected() -> (Transport, ClientConnection, std::net::TcpStream) {
+        let directory = env::temp_dir().join(format!("weir-transport-{}", process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        let made = rcgen::generate_simple_self_signed(["localhost".to_string()]).unwrap();
+        let files = TlsConfig { certificate: directory.join("cert.pem"), key: directory.join("key.pem") };
+        fs::write(&files.certificate, made.cert.pem()).unwrap();
+        fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
+        let tls = Tls::load(files.clone()).unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(&files.certificate).unwrap()).unwrap();
+        fs::remove_dir_all(directory).unwrap();
+        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let name = ServerName::try_from("localhost").unwrap();
+        let mut client = ClientConnection::new(Arc::new(config), name).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (socket, _) = listener.accept().unwrap();
+        let mut transport = Transport::new(TcpStream::from_std(socket));
+        let (mut buffer, mut opened) = ([0; 4096], Vec::new());
+        while client.is_handshaking() || transport.is_handshaking() {
+            while client.wants_write() {
+                client.write_tls(&mut peer).unwrap();
+            }
+            // Blocking, which is what this test waits by.
+            transport.read(&mut buffer, &mut opened, Some(&tls)).unwrap();
+            while transport.holds_output() {
+                transport.say_all();
+            }
+            if client.is_handshaking() {
+                client.read_tls(&mut peer).unwrap();
+                client.process_new_packets().unwrap();
+            }
+        }
+        transport.socket = {
+            let socket: std::net::TcpStream = transport.socket.into();
+            socket.set_nonblocking(true).unwrap();
+            TcpStream::from_std(socket)
+        };
+        (transport, client, peer)
+    }
+
+    impl Transport {
+        fn say_all(&mut self) {
+            let (channel, socket) = self.channel().unwrap();
+            channel.write(socket).unwrap();
+        }
+    }
+
+    #[test]
+    fn no_more_is_sealed_than_four_records_ahead_of_the_socket() {
+        let (mut transport, _client, _peer) = connected();
+        let body = vec![7; 1 << 20];
+        let (channel, socket) = transport.channel().unwrap();
+        let mut sent = 0;
+        loop {
+            let sealed = channel.seal(&[&body[..10], &body]).unwrap();
+            assert_eq!(sealed, SEALED);
+            match channel.write(socket) {
+                Ok(written) if !channel.holds_output() => sent += written,
+                _ => break,
+            }
+            assert!(sent < 64 << 20, "the socket takes everything");
+        }
+        // Until that is written nothing more fits.
+        assert!(channel.seal(&[&body]).unwrap() < SEALED);
+        assert_eq!(channel.seal(&[&body]).unwrap(), 0);
+    }
+}

@@ -17,6 +17,7 @@ mod programs;
 mod raw;
 mod recording;
 mod sources;
+mod tls;
 mod tools;
 mod whole;
 
