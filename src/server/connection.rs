@@ -277,11 +277,15 @@ impl Connection {
             self.stalled_since.get_or_insert(now);
         }
         let is_closing = self.protocol.state() == State::Closing;
-        let is_written = self.protocol.output_len() == 0 && !self.transport.holds_output();
-        if is_closing && !self.is_shut && (self.is_broken || is_written) {
+        if is_closing && !self.is_shut && (self.is_broken || self.is_written()) {
             self.is_shut = true;
             self.transport.shut_down();
         }
+    }
+
+    /// Nothing waits for the socket.
+    fn is_written(&self) -> bool {
+        self.protocol.output_len() == 0 && !self.transport.holds_output()
     }
 
     fn flush_plain(&mut self, mut staged: Option<&Staged<'_>>) {

@@ -34,9 +34,7 @@ pub(super) struct Transport {
 
 enum Layer {
     /// Nothing has come, or the first byte of what may be a TLS hello.
-    Undecided {
-        held: Option<u8>,
-    },
+    Undecided(Option<u8>),
     Plain,
     Tls(Box<Channel>),
 }
@@ -77,7 +75,7 @@ pub(super) enum Failure {
 
 impl Transport {
     pub(super) fn new(socket: TcpStream) -> Transport {
-        Transport { socket, layer: Layer::Undecided { held: None } }
+        Transport { socket, layer: Layer::Undecided(None) }
     }
 
     /// Reads once, into `buffer`; through TLS what was inside is added to `opened`.
@@ -93,19 +91,22 @@ impl Transport {
                 count => Received::Plain(count),
             }),
             Layer::Tls(channel) => channel.read(&mut self.socket, buffer, opened),
-            Layer::Undecided { .. } => self.read_first(buffer, opened, tls),
+            Layer::Undecided(held) => {
+                let held = *held;
+                self.read_first(held, buffer, opened, tls)
+            }
         }
     }
 
     fn read_first(
         &mut self,
+        held: Option<u8>,
         buffer: &mut [u8],
         opened: &mut Vec<u8>,
         tls: Option<&Tls>,
     ) -> io::Result<Received> {
-        let Layer::Undecided { held } = &mut self.layer else { return Ok(Received::Plain(0)) };
         let mut len = 0;
-        if let Some(byte) = *held {
+        if let Some(byte) = held {
             buffer[0] = byte;
             len = 1;
         }
@@ -115,7 +116,7 @@ impl Transport {
         }
         match sniff(&buffer[..len]) {
             Sniff::NeedsMore if buffer[0] == 0x16 => {
-                *held = Some(buffer[0]);
+                self.layer = Layer::Undecided(Some(buffer[0]));
                 Ok(Received::Sealed(len))
             }
             Sniff::Tls => match tls.map(Tls::accept) {
@@ -129,7 +130,7 @@ impl Transport {
                     connection.set_buffer_limit(Some(SEALED));
                     let mut channel =
                         Box::new(Channel { tls: connection, is_at_end: false, is_agreed: false });
-                    let received = channel.open(&mut self.socket, &buffer[..len], opened);
+                    let received = channel.open(&buffer[..len], opened);
                     self.layer = Layer::Tls(channel);
                     Ok(received)
                 }
@@ -184,7 +185,7 @@ impl Transport {
         let _ = self.socket.shutdown(Shutdown::Write);
     }
 
-    /// The last words of TLS, if they have not been said and the socket has room for them.
+    /// The last words of TLS, be it the reason of a failure, if they have not been said and the socket has room for them.
     pub(super) fn say_goodbye(&mut self) {
         if let Layer::Tls(channel) = &mut self.layer {
             channel.close();
@@ -206,16 +207,15 @@ impl Channel {
         Ok(match socket.read(buffer)? {
             0 if self.tls.is_handshaking() => Received::Failed(Failure::Cut),
             0 => Received::End,
-            count => self.open(socket, &buffer[..count], opened),
+            count => self.open(&buffer[..count], opened),
         })
     }
 
-    /// Takes bytes of the peer. Answers wait until something is written; the reason of a failure is told at once.
-    fn open(&mut self, socket: &mut TcpStream, mut bytes: &[u8], opened: &mut Vec<u8>) -> Received {
+    /// Takes bytes of the peer. What has to be answered, a failure as well, waits until something is written.
+    fn open(&mut self, mut bytes: &[u8], opened: &mut Vec<u8>) -> Received {
         let count = bytes.len();
         while !bytes.is_empty() && !self.is_at_end {
             if let Err(error) = self.open_some(&mut bytes, opened) {
-                let _ = self.write(socket);
                 return Received::Failed(Failure::Tls(error));
             }
         }

@@ -401,5 +401,62 @@ fn a_capture_holds_what_is_inside() {
     let file = fs::read_dir(files.directory.join("captured")).unwrap().next().unwrap().unwrap();
     let bytes = fs::read(file.path()).unwrap();
     let holds = |text: &[u8]| bytes.windows(text.len()).any(|window| window == text);
-    assert!(holds(b"OPTIONS /captured HTTP/1.1\r\n") && holds(head.as_bytes()));
+    assert!(holds(b"OPTIONS /captured HTTP/1.1") && holds(head.as_bytes()));
+}
+
+/// Most requests still wait when the end of them is there.
+#[test]
+fn every_request_is_answered_before_the_end_that_came_behind_it() {
+    const REQUESTS: usize = 4000;
+    let files = Files::new("patient");
+    let (_server, address) = start(files.config());
+    let mut stream = files.pair.connect(address);
+    while stream.conn.is_handshaking() {
+        stream.conn.complete_io(&mut stream.sock).unwrap();
+    }
+    stream.conn.set_buffer_limit(None);
+    let request = b"OPTIONS /nothing HTTP/1.1\r\nHost: here\r\n\r\n";
+    stream.conn.writer().write_all(&request.repeat(REQUESTS)).unwrap();
+    stream.conn.send_close_notify();
+    let mut writer = stream.sock.try_clone().unwrap();
+    let mut sealed = Vec::new();
+    while stream.conn.wants_write() {
+        stream.conn.write_tls(&mut sealed).unwrap();
+    }
+    let writing = thread::spawn(move || writer.write_all(&sealed).unwrap());
+    let (mut answers, mut buffer) = (Vec::new(), [0; 16 << 10]);
+    loop {
+        // Without the goodbye of TLS this is an error.
+        match stream.conn.reader().read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => answers.extend_from_slice(&buffer[..count]),
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                stream.conn.read_tls(&mut stream.sock).unwrap();
+                stream.conn.process_new_packets().unwrap();
+            }
+            Err(error) => panic!("{error} after {} bytes", answers.len()),
+        }
+    }
+    writing.join().unwrap();
+    let heads = answers.windows(9).filter(|window| window == b"HTTP/1.1 ").count();
+    assert_eq!(heads, REQUESTS);
+}
+
+#[test]
+fn a_player_that_takes_nothing_is_closed() {
+    let files = Files::new("stalled");
+    let stall_timeout = Duration::from_secs(1);
+    let (server, address) = start(Config { stall_timeout, max_queue: 1 << 18, ..files.config() });
+    let (mut publisher, out) = Client::publisher(address, "unread");
+    publisher.send(out, &[video_header(1), numbered(0, 0)]);
+    until("it is live", || ask(address, "HEAD /live/unread.flv HTTP/1.1").0.starts_with("HTTP/1.1 200 "));
+    let (_, stalled) = ask_sealed(files.pair.connect(address), "GET /live/unread.flv HTTP/1.1");
+    let mut number = 1;
+    until("it is closed", || {
+        publisher.send(out, &[numbered(number, 0)]);
+        number += 1;
+        server.stats().connections.value() == 1
+    });
+    is_logged("closed: too slow");
+    drop(stalled);
 }
