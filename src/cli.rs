@@ -4,7 +4,7 @@
 //! in a file, one a line, `#` starts a comment. Sizes take K, M, G (KiB, MiB, GiB) behind the number.
 
 use crate::server::{
-    Config, Hls, Merge, NameTemplate, Pattern, RecordConfig, RecordFormat, Takeover,
+    Config, Hls, Merge, NameTemplate, Pattern, RecordConfig, RecordFormat, Takeover, TlsConfig,
     relay::Push,
     source::{self, Input, SourceConfig, SpecError},
 };
@@ -169,6 +169,14 @@ pub const FLAGS: &[Flag] = &[
         "name of the files, with {path}, {date}, {time}, {n}; sub-folders are made",
         "{path}-{date}-{time}-{n}",
     ),
+    flag(
+        "",
+        "tls-cert",
+        "FILE",
+        "take TLS as well, on every listener: the certificate and its chain, PEM; read again on SIGHUP",
+        "no TLS",
+    ),
+    flag("", "tls-key", "FILE", "the private key of that certificate, PEM", "none"),
     flag("", "capture", "DIR", "write each connection as a pcap into DIR", "off"),
     Flag {
         is_repeatable: true,
@@ -277,6 +285,15 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Command, UsageErr
     if let Some(text) = value("max-queue") {
         config.max_queue = convert("max-queue", &text, size)?;
     }
+    config.tls = match (value("tls-cert"), value("tls-key")) {
+        (None, None) => None,
+        (Some(certificate), Some(key)) => Some(TlsConfig {
+            certificate: convert("tls-cert", &certificate, file)?,
+            key: convert("tls-key", &key, file)?,
+        }),
+        (Some(_), None) => return Err(UsageError("--tls-cert needs --tls-key".into())),
+        (None, Some(_)) => return Err(UsageError("--tls-key needs --tls-cert".into())),
+    };
     if let Some(text) = value("capture") {
         config.capture = Some(convert("capture", &text, directory)?);
     }
@@ -503,6 +520,10 @@ fn threads(text: &str) -> Result<usize, &'static str> {
 /// An empty name, mostly of a variable that is not set, would mean the current directory.
 fn directory(text: &str) -> Result<PathBuf, &'static str> {
     if text.is_empty() { Err("not the name of a directory") } else { Ok(text.into()) }
+}
+
+fn file(text: &str) -> Result<PathBuf, &'static str> {
+    if text.is_empty() { Err("not the name of a file") } else { Ok(text.into()) }
 }
 
 fn positive(text: &str) -> Result<usize, &'static str> {

@@ -19,7 +19,7 @@ use std::{
 };
 use weir::{
     cli::{self, Command},
-    server::{Ceilings, Config, DEMO_PATH, Scheme, Server, Signals, raise_file_limit},
+    server::{Asked, Ceilings, Config, DEMO_PATH, Scheme, Server, Signals, raise_file_limit},
 };
 
 const CANNOT_RUN: u8 = 1;
@@ -76,14 +76,26 @@ fn run(mut config: Config) -> ExitCode {
         Ok(signals) => signals,
         Err(error) => return fail(&format!("cannot watch for signals: {error}")),
     };
-    let has_demo = config.demo;
+    let (has_demo, has_tls) = (config.demo, config.tls.is_some());
+    if has_tls {
+        if let Err(error) = signals.watch_reload() {
+            return fail(&format!("cannot watch for signals: {error}"));
+        }
+    }
     let server = match Server::start(config) {
         Ok(server) => server,
         Err(error) => return fail(&error.to_string()),
     };
-    announce(&server, has_demo);
-    if let Err(error) = signals.wait() {
-        error!("no more signals: {error}");
+    announce(&server, has_demo, has_tls);
+    loop {
+        match signals.wait() {
+            Ok(Asked::Reload) => server.reload_certificate(),
+            Ok(Asked::Stop) => break,
+            Err(error) => {
+                error!("no more signals: {error}");
+                break;
+            }
+        }
     }
     info!("stopping");
     let connections = server.stats().accepted.value();
@@ -99,9 +111,10 @@ fn fail(message: &str) -> ExitCode {
 }
 
 /// What to type next.
-fn announce(server: &Server, has_demo: bool) {
+fn announce(server: &Server, has_demo: bool, has_tls: bool) {
+    let protocols = if has_tls { "RTMP, HTTP, both also over TLS" } else { "RTMP, HTTP" };
     for address in server.addresses() {
-        info!("listening on {address} (RTMP, HTTP)");
+        info!("listening on {address} ({protocols})");
     }
     let (rtmp, http) = (server.url(Scheme::Rtmp), server.url(Scheme::Http));
     info!("publish: ffmpeg -re -i FILE -c copy -f flv {rtmp}/live/NAME");

@@ -1,16 +1,20 @@
 //! The program from outside: flags, exit codes, signals, what it prints.
 
-#![expect(clippy::std_instead_of_core, reason = "a test has std anyway")]
+#![expect(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "a test has std anyway")]
+
+#[path = "support/tls.rs"]
+mod tls;
 
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
     fs,
-    io::{BufRead, BufReader, Read},
+    io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     path::PathBuf,
     process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio},
     time::{Duration, Instant},
 };
+use tls::Pair;
 
 fn weir(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
@@ -104,6 +108,9 @@ fn a_wrong_command_line_is_one_line_and_exit_code_2() {
         (&["--merge"], "--merge"),
         (&["stray"], "stray"),
         (&["@/no/such/file"], "@/no/such/file"),
+        (&["--tls-cert", "cert.pem"], "--tls-cert needs --tls-key"),
+        (&["--tls-key", "key.pem"], "--tls-key needs --tls-cert"),
+        (&["--tls-cert", "", "--tls-key", "key.pem"], "--tls-cert : not the name of a file"),
     ] {
         let output = output(args);
         assert_eq!(output.status.code(), Some(2), "{args:?}");
@@ -178,7 +185,7 @@ fn a_log_that_nobody_reads_stops_nothing() {
     for _ in 0..1500 {
         let mut peer = TcpStream::connect(address).unwrap();
         peer.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-        std::io::Write::write_all(&mut peer, b"SSH-2.0-client\r\n").unwrap();
+        peer.write_all(b"SSH-2.0-client\r\n").unwrap();
         let error = peer.read(&mut [0]).err().map(|error| error.kind());
         assert!(error.is_none_or(|kind| kind == std::io::ErrorKind::ConnectionReset), "{error:?}");
     }
@@ -216,7 +223,7 @@ fn a_capture_that_hangs_holds_nothing_up() {
     socket.connect(&address.into()).unwrap();
     running.line("#1 opened");
     let mut other = TcpStream::connect(address).unwrap();
-    std::io::Write::write_all(&mut other, b"SSH-2.0-client\r\n").unwrap();
+    other.write_all(b"SSH-2.0-client\r\n").unwrap();
     running.line("#2 closed: not RTMP");
     running.signal(Signal::TERM);
     let (status, took) = running.wait();
@@ -232,7 +239,7 @@ fn captures_are_written() {
     let mut running = Running::start(&["-l", "127.0.0.1:0", "--capture", &arg]);
     let mut silent = TcpStream::connect(running.address()).unwrap();
     // Another protocol: the server hangs up.
-    std::io::Write::write_all(&mut silent, b"SSH-2.0-client\r\n").unwrap();
+    silent.write_all(b"SSH-2.0-client\r\n").unwrap();
     let _ = silent.read(&mut [0]);
     running.line("closed: not RTMP");
     running.signal(Signal::TERM);
@@ -241,4 +248,80 @@ fn captures_are_written() {
     assert_eq!(files.len(), 1);
     let bytes = fs::read(&files[0]).unwrap();
     assert!(bytes.windows(5).any(|window| window == b"SSH-2"), "the capture holds what was read");
+}
+
+/// A folder in the build directory with `cert.pem` and `key.pem`.
+fn certificate(name: &str, pair: &Pair) -> [String; 2] {
+    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    fs::create_dir_all(&directory).unwrap();
+    let (certificate, key) = pair.write(&directory);
+    [certificate, key].map(|path| path.display().to_string())
+}
+
+#[test]
+fn a_certificate_that_cannot_be_used_is_one_line_with_flag_and_file_and_exit_code_1() {
+    let [cert, key] = certificate("bad-tls", &Pair::new("one"));
+    let [_, other] = certificate("other-tls", &Pair::new("another"));
+    for (certificate, key, line) in [
+        ("/no/cert.pem", &*key, "--tls-cert /no/cert.pem: No such file or directory".to_string()),
+        (&cert, "/no/key.pem", "--tls-key /no/key.pem: No such file or directory".to_string()),
+        (&cert, "/", "--tls-key /: Is a directory".to_string()),
+        (&key, &key, format!("--tls-cert {key}: no certificate in it (PEM is expected)")),
+        (&cert, &cert, format!("--tls-key {cert}: no private key in it (PEM, not encrypted, is expected)")),
+        (&cert, &other, format!("--tls-key {other}: does not belong to the certificate in {cert}")),
+    ] {
+        let output = output(&["-qq", "-l", "127.0.0.1:0", "--tls-cert", certificate, "--tls-key", key]);
+        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(text(&output.stderr), format!("weir: {line}\n"));
+    }
+}
+
+#[test]
+fn sighup_reads_the_certificate_again_and_a_broken_one_changes_nothing() {
+    let (first, second) = (Pair::new("the first"), Pair::new("the second"));
+    let [cert, key] = certificate("reloaded-tls", &first);
+    let mut running = Running::start(&["-l", "127.0.0.1:0", "--tls-cert", &cert, "--tls-key", &key]);
+    let address = running.address();
+    let speaks = |pair: &Pair| pair.connect(address).write_all(b"GET / HTTP/1.1\r\n").is_ok();
+    assert!(speaks(&first) && !speaks(&second));
+    certificate("reloaded-tls", &second);
+    running.signal(Signal::HUP);
+    running.line(&format!("new connections get the certificate in {cert}"));
+    assert!(speaks(&second) && !speaks(&first));
+    fs::write(&key, "nonsense").unwrap();
+    running.signal(Signal::HUP);
+    running.line(&format!("--tls-key {key}: no private key in it"));
+    assert!(speaks(&second) && !speaks(&first));
+    running.signal(Signal::TERM);
+    assert_eq!(running.wait().0.code(), Some(0));
+}
+
+#[test]
+fn broken_handshakes_leave_nothing_behind() {
+    let pair = Pair::new("one");
+    let [cert, key] = certificate("broken-tls", &pair);
+    let mut running =
+        Running::start(&["-q", "-l", "127.0.0.1:0", "--tls-cert", &cert, "--tls-key", &key, "-v"]);
+    let address = running.address();
+    let files = format!("/proc/{}/fd", running.child.id());
+    let open = || fs::read_dir(&files).unwrap().count();
+    assert!(pair.connect(address).write_all(b"GET / HTTP/1.1\r\n").is_ok());
+    running.line("closed: ");
+    let before = open();
+    let mut hello = Vec::new();
+    pair.client().write_tls(&mut hello).unwrap();
+    for number in 0..200 {
+        let mut socket = TcpStream::connect(address).unwrap();
+        let cut = number * hello.len() / 200;
+        socket.write_all(&hello[..cut.max(1)]).unwrap();
+        match number % 3 {
+            0 => socket.write_all(&[0xff; 40]).unwrap(),
+            1 => socket2::SockRef::from(&socket).set_linger(Some(Duration::ZERO)).unwrap(),
+            _ => {}
+        }
+    }
+    for _ in 0..200 {
+        running.line("closed: ");
+    }
+    assert_eq!(open(), before);
 }

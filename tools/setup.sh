@@ -35,6 +35,9 @@ program ffprobe ffmpeg
 program gst-launch-1.0 gstreamer1.0-tools
 program gst-inspect-1.0 gstreamer1.0-tools
 program rtmpdump rtmpdump
+program openssl openssl
+program curl curl
+file /usr/lib/*/gio/modules/libgiognutls.so glib-networking
 program cvlc vlc-bin
 file /usr/lib/*/vlc/plugins/demux/libavformat_plugin.so vlc-plugin-base
 program node nodejs

@@ -1,7 +1,7 @@
 //! What a server is started with.
 
 use super::{
-    Hls, MAX_FILE_PLAYERS, Merge, Networks, RecordConfig, Scheme, Takeover,
+    Hls, MAX_FILE_PLAYERS, Merge, Networks, RecordConfig, Scheme, Takeover, TlsConfig,
     relay::{Origin, Push},
     source::{Retry, SourceConfig},
 };
@@ -56,6 +56,8 @@ pub struct Config {
     pub hls: Hls,
     /// Time without a request after which nobody watches a stream as HLS.
     pub hls_idle: Duration,
+    /// `--tls-cert` and `--tls-key`: take TLS as well, on every listener.
+    pub tls: Option<TlsConfig>,
     /// How long a player may stay behind, or any peer take no byte of what waits for it, before it is closed.
     pub stall_timeout: Duration,
     /// Ceilings of a session; `max_queued_output` is taken from `max_queue`.
@@ -88,6 +90,7 @@ impl Default for Config {
             record: None,
             hls: Hls::default(),
             hls_idle: Duration::from_secs(30),
+            tls: None,
             stall_timeout: Duration::from_secs(30),
             limits: Limits::default(),
         }

@@ -1,4 +1,5 @@
-//! One TCP connection: socket, session, and the drive loop between them, which both kinds of threads use.
+//! One TCP connection: socket (or TLS on it: `transport`), session, and the drive loop between them, which both kinds of
+//! threads use.
 //!
 //! In: readiness, time, deadlines. Out: bytes on the socket, tags to hubs, [`Action`]s for the thread that plays.
 //! What requests mean is in `requests`.
@@ -20,6 +21,7 @@ use super::{
     relay::StreamId,
     shared_tag::{Form, Offer},
     staging::Staged,
+    transport::{self, Received, Transport},
 };
 use crate::{
     base::{CloseReason, MonoTime, SendError, State},
@@ -29,21 +31,21 @@ use crate::{
 use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 use core::{fmt, net::SocketAddr, time::Duration};
 use mio::{Interest, Registry, Token, event::Event, net::TcpStream};
-use std::io::{self, ErrorKind as IoErrorKind, IoSlice, Read, Write};
+use std::io::{self, ErrorKind as IoErrorKind, IoSlice, Write};
 
 /// Bytes read for one connection before the others of its thread get their turn.
 pub(super) const TURN_BYTES: usize = 256 << 10;
 /// The read buffer that a thread shares among its connections.
 pub(super) const READ_BUFFER: usize = 64 << 10;
 /// Slices of one vectored write. What was gathered is one, a GOP for a late joiner fills it.
-const MAX_SLICES: usize = 64;
+pub(super) const MAX_SLICES: usize = 64;
 
 /// A connection of a client. Belongs to one thread at a time.
 ///
 /// In C's order: what every write to a player needs stands first and together, up to the first part of the session.
 #[repr(C)]
 pub(super) struct Connection {
-    socket: TcpStream,
+    transport: Transport,
     /// Nothing can be written until the socket says so.
     is_blocked: bool,
     /// Writing has failed; only reading what came before is left.
@@ -118,6 +120,8 @@ pub(super) enum End {
     PeerClosed,
     /// The session ended it.
     Session(Failure),
+    /// TLS ended it.
+    Tls(transport::Failure),
     /// The socket failed.
     Io(IoErrorKind),
 }
@@ -143,7 +147,7 @@ impl Connection {
         let shown = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         log::info!("{id} opened: {shown}");
         Connection {
-            socket,
+            transport: Transport::new(socket),
             protocol: Protocol::new(now),
             mailbox: Arc::new(Mailbox::new(id, peer.ip(), owner)),
             peer: shown,
@@ -176,11 +180,11 @@ impl Connection {
     }
 
     pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        registry.register(&mut self.socket, token, Interest::READABLE | Interest::WRITABLE)
+        registry.register(&mut self.transport.socket, token, Interest::READABLE | Interest::WRITABLE)
     }
 
     pub(super) fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
-        registry.deregister(&mut self.socket)
+        registry.deregister(&mut self.transport.socket)
     }
 
     /// Remembers what the socket said.
@@ -199,6 +203,11 @@ impl Connection {
 
     /// Nothing is left to do but to drop it.
     pub(super) fn is_over(&self) -> bool {
+        self.is_over || (self.has_ended() && (self.is_broken || !self.transport.holds_output()))
+    }
+
+    /// The session has had all that it wants.
+    fn has_ended(&self) -> bool {
         self.is_over || self.protocol.state() == State::Closed
     }
 
@@ -206,7 +215,7 @@ impl Connection {
     /// more. Replies wait for [`Connection::flush`], so that they leave together with the media that an action may add.
     pub(super) fn read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) {
         let mut budget = TURN_BYTES;
-        while !self.is_over() && budget > 0 {
+        while !self.has_ended() && budget > 0 {
             if !self.leftover.is_empty() {
                 let input = core::mem::take(&mut self.leftover);
                 self.take(cx, &input);
@@ -218,9 +227,9 @@ impl Connection {
                 }
                 break;
             }
-            match self.socket.read(buffer) {
-                Ok(0) => self.peer_closed(cx),
-                Ok(count) => {
+            match self.transport.read(buffer, &mut self.leftover, cx.shared.tls.as_ref()) {
+                Ok(Received::End) => self.peer_closed(cx),
+                Ok(Received::Plain(count)) => {
                     self.may_read = count == buffer.len() || self.is_hung_up;
                     self.is_bulky = count >= buffer.len() / 2;
                     budget = budget.saturating_sub(count);
@@ -229,6 +238,19 @@ impl Connection {
                     }
                     self.take(cx, &buffer[..count]);
                 }
+                // Taken first of all in the next round, or turn.
+                Ok(Received::Sealed(count)) => {
+                    self.may_read = count == buffer.len() || self.is_hung_up || self.transport.is_at_end();
+                    self.is_bulky = count >= buffer.len() / 2;
+                    budget = budget.saturating_sub(count);
+                    if let Some(agreement) = self.transport.agreement() {
+                        log::debug!("{} speaks TLS: {agreement}", self.id());
+                    }
+                    if let Some(recorder) = self.recorder.as_mut().filter(|_| !self.leftover.is_empty()) {
+                        recorder.input(&self.leftover);
+                    }
+                }
+                Ok(Received::Failed(failure)) => self.fail(cx, End::Tls(failure)),
                 Err(error) if error.kind() == IoErrorKind::Interrupted => {}
                 Err(error) if error.kind() == IoErrorKind::WouldBlock => {
                     self.may_read = false;
@@ -248,7 +270,28 @@ impl Connection {
     }
 
     /// The same; what is staged goes without being copied.
-    pub(super) fn flush_staged(&mut self, now: MonoTime, mut staged: Option<&Staged<'_>>) {
+    pub(super) fn flush_staged(&mut self, now: MonoTime, staged: Option<&Staged<'_>>) {
+        if self.transport.is_tls() {
+            self.flush_sealed();
+        } else {
+            self.flush_plain(staged);
+        }
+        if self.is_blocked {
+            self.stalled_since.get_or_insert(now);
+        }
+        let is_closing = self.protocol.state() == State::Closing;
+        if is_closing && !self.is_shut && (self.is_broken || self.is_written()) {
+            self.is_shut = true;
+            self.transport.shut_down();
+        }
+    }
+
+    /// Nothing waits for the socket.
+    fn is_written(&self) -> bool {
+        self.protocol.output_len() == 0 && !self.transport.holds_output()
+    }
+
+    fn flush_plain(&mut self, mut staged: Option<&Staged<'_>>) {
         // A capture needs to see what leaves.
         staged.take_if(|_| self.recorder.is_some());
         while !self.is_blocked && !self.is_broken && self.protocol.output_len() > 0 {
@@ -267,10 +310,11 @@ impl Connection {
             let mut slices: [&[u8]; MAX_SLICES] = [&[]; MAX_SLICES];
             let filled = self.protocol.output(&mut slices);
             let queued: usize = slices[..filled].iter().map(|slice| slice.len()).sum();
+            let socket = &mut self.transport.socket;
             let result = match slices[..filled] {
                 // The kernel takes a plain write for less than a vectored one.
-                [slice] => self.socket.write(slice),
-                _ => self.socket.write_vectored(&slices.map(IoSlice::new)[..filled]),
+                [slice] => socket.write(slice),
+                _ => socket.write_vectored(&slices.map(IoSlice::new)[..filled]),
             };
             match result {
                 Ok(written) => {
@@ -282,23 +326,59 @@ impl Connection {
                     // The rest would only meet WouldBlock.
                     self.is_blocked = written < queued;
                 }
-                Err(error) if error.kind() == IoErrorKind::Interrupted => {}
-                Err(error) if error.kind() == IoErrorKind::WouldBlock => self.is_blocked = true,
-                Err(_) => {
-                    self.is_broken = true;
-                    self.may_read = true;
-                    self.is_hung_up = true;
-                }
+                Err(error) => self.note_write_error(&error),
             }
         }
-        if self.is_blocked {
-            self.stalled_since.get_or_insert(now);
+    }
+
+    /// In turns: writes what is sealed, seals a piece of what waits.
+    fn flush_sealed(&mut self) {
+        while !self.is_blocked && !self.is_broken {
+            let Some((channel, socket)) = self.transport.channel() else { return };
+            if channel.holds_output() {
+                match channel.write(socket) {
+                    Ok(_) => {
+                        self.stalled_since = None;
+                        self.is_blocked = channel.holds_output();
+                    }
+                    Err(error) => self.note_write_error(&error),
+                }
+                continue;
+            }
+            if self.protocol.output_len() == 0 {
+                if self.protocol.state() != State::Closing {
+                    return;
+                }
+                channel.close();
+                if !channel.holds_output() {
+                    return;
+                }
+                continue;
+            }
+            let mut slices: [&[u8]; MAX_SLICES] = [&[]; MAX_SLICES];
+            let filled = self.protocol.output(&mut slices);
+            match channel.seal(&slices[..filled]) {
+                Ok(sealed) if sealed > 0 => {
+                    if let Some(recorder) = &mut self.recorder {
+                        recorder.output(&slices[..filled], sealed);
+                    }
+                    self.protocol.advance_output(sealed);
+                }
+                // TLS is over.
+                _ => self.is_broken = true,
+            }
         }
-        let is_closing = self.protocol.state() == State::Closing;
-        if is_closing && !self.is_shut && (self.is_broken || self.protocol.output_len() == 0) {
-            self.is_shut = true;
-            // Fails if the peer is gone already, which the next read tells.
-            let _ = self.socket.shutdown(std::net::Shutdown::Write);
+    }
+
+    fn note_write_error(&mut self, error: &io::Error) {
+        match error.kind() {
+            IoErrorKind::Interrupted => {}
+            IoErrorKind::WouldBlock => self.is_blocked = true,
+            _ => {
+                self.is_broken = true;
+                self.may_read = true;
+                self.is_hung_up = true;
+            }
         }
     }
 
@@ -306,12 +386,15 @@ impl Connection {
     fn send_staged(&self, staged: &Staged<'_>) -> Option<io::Result<usize>> {
         let mut first: [&[u8]; 1] = [&[]];
         self.protocol.output(&mut first);
-        staged.send(&self.socket, first[0])
+        staged.send(&self.transport.socket, first[0])
     }
 
     /// There is something to read or to take although no event will say so.
     pub(super) fn needs_read(&self) -> bool {
-        self.is_broken || ((self.may_read || !self.leftover.is_empty()) && self.protocol.wants_input())
+        self.is_broken
+            || ((self.may_read || !self.leftover.is_empty())
+                && self.protocol.wants_input()
+                && !self.has_ended())
     }
 
     /// The last write has failed or was refused: its thread has to look at it.
@@ -334,7 +417,13 @@ impl Connection {
             self.handle_events(cx);
             if let Err(error) = result {
                 self.flush(cx.now);
-                self.fail(cx, End::Session(error));
+                self.fail(
+                    cx,
+                    match self.transport.is_handshaking() {
+                        true => End::Tls(transport::Failure::Slow),
+                        false => End::Session(error),
+                    },
+                );
             }
         }
         // To the byte: however little it takes at a time, it holds what the stream is done with.
@@ -418,6 +507,7 @@ impl Connection {
     /// The last words: called once, when the connection is over.
     pub(super) fn finish(mut self, cx: &mut Context<'_>) {
         self.release(cx);
+        self.transport.say_goodbye();
         let (bytes_in, bytes_out) = self.protocol.bytes();
         cx.shared.stats.connections.subtract(1);
         cx.shared.stats.bytes_in.add(bytes_in);
@@ -442,7 +532,7 @@ impl Connection {
     /// Hands bytes to the session; keeps what it does not take.
     fn take(&mut self, cx: &mut Context<'_>, mut input: &[u8]) {
         let mut is_stuck = false;
-        while !input.is_empty() && !self.is_over() {
+        while !input.is_empty() && !self.has_ended() {
             let taken = match self.protocol.handle_input(cx.now, input, cx.shared) {
                 Ok(taken) => taken,
                 Err(error) => {
@@ -497,7 +587,10 @@ impl Connection {
     pub(super) fn release(&mut self, cx: &mut Context<'_>) {
         let ending = match &self.end {
             Some(
-                End::Closed(CloseReason::TakenOver | CloseReason::TooSlow) | End::Session(_) | End::Io(_),
+                End::Closed(CloseReason::TakenOver | CloseReason::TooSlow)
+                | End::Session(_)
+                | End::Tls(_)
+                | End::Io(_),
             ) => Ending::Lost,
             Some(End::Closed(_) | End::Refused(_) | End::Request(_)) => Ending::Proper,
             // Without a word: the session reports a proper end stream by stream, before.
@@ -531,6 +624,7 @@ impl fmt::Display for End {
             End::Request(refusal) => write!(f, "refused: {refusal}"),
             End::PeerClosed => f.write_str("peer closed the connection"),
             End::Session(error) => write!(f, "{error}"),
+            End::Tls(failure) => write!(f, "{failure}"),
             End::Io(kind) => write!(f, "{kind}"),
         }
     }

@@ -31,6 +31,7 @@
 //! | `source`, `relay`, `record`, `hls`, `media`, `demo` | streams that weir feeds, sends on, writes to files and cuts into segments; files opened |
 //! | `client` | the other side of RTMP, blocking |
 //! | `protocol`, `requests`, `web` | what a connection speaks; what RTMP's requests mean; what HTTP's do, and the pages for browsers |
+//! | `transport`, `tls` | a connection's socket, and TLS around it; the certificate |
 //! | `config`, `listen` | what a server is started with; the sockets that clients connect to |
 //! | `backoff`, `coalescing`, `capture`, `stats`, `networks`, `path`, `file_limit`, `signals` | one small matter each |
 
@@ -74,7 +75,9 @@ mod subscriber;
 mod tap;
 #[cfg(test)]
 mod testing;
+mod tls;
 mod tracks;
+mod transport;
 mod vod;
 mod web;
 
@@ -90,8 +93,9 @@ pub use networks::{BadNetwork, Networks};
 pub use path::{MAX_PATH_LEN, PathError, StreamPath};
 pub use record::{NameTemplate, Pattern, RecordConfig, RecordFormat};
 pub use registry::MAX_HUBS;
-pub use signals::Signals;
+pub use signals::{Asked, Signals};
 pub use stats::Stats;
+pub use tls::{TlsConfig, TlsError};
 pub use vod::{MAX_FILE_PLAYERS, MEDIA_APP};
 
 use crate::{
@@ -134,6 +138,7 @@ use std::{
     thread::{self, JoinHandle},
     time::Instant,
 };
+use tls::Tls;
 use vod::Vod;
 
 /// Chunk size towards every client: a frame of most streams is one chunk. ffmpeg publishers copy it.
@@ -162,6 +167,8 @@ pub enum StartError {
     Media(PathBuf, io::Error),
     /// The directory of `--record` cannot be used.
     Record(PathBuf, io::Error),
+    /// The certificate or the key cannot be used.
+    Tls(TlsError),
     /// The system refused a thread or a poll.
     System(io::Error),
 }
@@ -188,6 +195,7 @@ struct Shared {
     vod: Option<Vod>,
     recordings: Option<Recordings>,
     segmenters: Segmenters,
+    tls: Option<Tls>,
     is_stopping: AtomicBool,
     seeds: RandomState,
 }
@@ -198,6 +206,7 @@ impl Server {
     /// # Errors
     /// When an address, a directory or a thread cannot be had; nothing is left running.
     pub fn start(config: Config) -> Result<Server, StartError> {
+        let tls = config.tls.map(Tls::load).transpose().map_err(StartError::Tls)?;
         let (listeners, addresses) = listen::on_all(&config.listen)?;
         let (capture, capture_thread) = match config.capture {
             None => (None, None),
@@ -262,6 +271,7 @@ impl Server {
             vod,
             recordings,
             segmenters: Segmenters::new(config.hls, config.hls_idle, config.resume_window),
+            tls,
             is_stopping: AtomicBool::new(false),
             seeds: RandomState::new(),
         });
@@ -325,6 +335,18 @@ impl Server {
     /// `rtmp://HOST`, `http://HOST:8080`: as a client on this machine can use it.
     pub fn url(&self, scheme: Scheme) -> String {
         scheme.best_of(&self.addresses).map(|address| scheme.url(address)).unwrap_or_default()
+    }
+
+    /// Reads certificate and key again: connections that come from now on get them. If they cannot be used, the old
+    /// ones stay, and the log says why.
+    pub fn reload_certificate(&self) {
+        let Some(tls) = self.shared.as_ref().and_then(|shared| shared.tls.as_ref()) else { return };
+        match tls.reload() {
+            Ok(()) => {
+                log::info!("new connections get the certificate in {}", tls.files().certificate.display())
+            }
+            Err(error) => log::error!("{error}; the old certificate stays"),
+        }
     }
 
     /// Gives every connection a proper end and waits for all threads: [`STOP_GRACE`] at most, plus what a thread is
@@ -416,6 +438,7 @@ impl fmt::Display for StartError {
             StartError::Record(directory, error) => {
                 write!(f, "--record {}: {}", directory.display(), plain(error))
             }
+            StartError::Tls(error) => write!(f, "{error}"),
             StartError::System(error) => write!(f, "cannot start: {}", plain(error)),
         }
     }

@@ -20,6 +20,7 @@ mod programs;
 mod raw;
 mod recording;
 mod sources;
+mod tls;
 mod tools;
 mod whole;
 

@@ -6,7 +6,7 @@ use tungstenite::Message;
 use weir::flv::{Item, Reader, ReaderLimits, TagKind, writer};
 
 /// A request, its response's head, and the connection behind it.
-fn ask(address: SocketAddr, request: &str) -> (String, std::io::BufReader<TcpStream>) {
+pub(super) fn ask(address: SocketAddr, request: &str) -> (String, std::io::BufReader<TcpStream>) {
     let mut socket = TcpStream::connect(address).unwrap();
     socket.set_read_timeout(Some(DEADLINE)).unwrap();
     write!(socket, "{request}\r\nHost: here\r\n\r\n").unwrap();
@@ -19,7 +19,7 @@ fn ask(address: SocketAddr, request: &str) -> (String, std::io::BufReader<TcpStr
 }
 
 /// The FLV that a reader gives, up to a tag.
-struct Stream<R> {
+pub(super) struct Stream<R> {
     source: R,
     reader: Reader,
     input: Vec<u8>,
@@ -27,12 +27,12 @@ struct Stream<R> {
 }
 
 impl<R: Read> Stream<R> {
-    fn new(source: R) -> Stream<R> {
+    pub(super) fn new(source: R) -> Stream<R> {
         Stream { source, reader: Reader::new(ReaderLimits::default()), input: Vec::new(), has: None }
     }
 
     /// The next tag; `None` at the end.
-    fn next(&mut self) -> Option<Tag> {
+    pub(super) fn next(&mut self) -> Option<Tag> {
         loop {
             let mut rest = &self.input[..];
             let item = self.reader.read(&mut rest).unwrap();
@@ -54,7 +54,7 @@ impl<R: Read> Stream<R> {
         }
     }
 
-    fn up_to(&mut self, is_last: impl Fn(&Tag) -> bool) -> Vec<Tag> {
+    pub(super) fn up_to(&mut self, is_last: impl Fn(&Tag) -> bool) -> Vec<Tag> {
         let mut tags = Vec::new();
         while !tags.last().is_some_and(&is_last) {
             tags.push(self.next().expect("more of the stream"));
@@ -63,7 +63,7 @@ impl<R: Read> Stream<R> {
     }
 }
 
-fn film() -> Vec<Tag> {
+pub(super) fn film() -> Vec<Tag> {
     let mut tags = vec![metadata(9), video_header(4), audio_header()];
     for number in 0..50 {
         let body = vec![number as u8; 1 + number as usize * 700];
@@ -78,13 +78,13 @@ fn film() -> Vec<Tag> {
 }
 
 /// All of it, as one file.
-fn file(tags: &[Tag]) -> Vec<u8> {
+pub(super) fn file(tags: &[Tag]) -> Vec<u8> {
     let mut file = writer::header(true, true).to_vec();
     tags.iter().for_each(|tag| writer::write_tag(&mut file, tag).unwrap());
     file
 }
 
-fn is_last(tag: &Tag) -> bool {
+pub(super) fn is_last(tag: &Tag) -> bool {
     tag.timestamp.0 == 49 * 40 + 5
 }
 

@@ -21,7 +21,11 @@ mod relays;
 mod running;
 mod slow;
 mod sources;
+#[path = "../support/tls.rs"]
+mod support_tls;
 mod time_shift;
+mod tls;
+mod tunnel;
 #[path = "../support/wait.rs"]
 mod wait;
 
