@@ -236,6 +236,21 @@ fn pages_are_served_with_what_they_load_and_kept_by_their_tag() {
     let tag = head.lines().find_map(|line| line.strip_prefix("ETag: ")).expect("a tag");
     let (head, _) = ask(address, &format!("GET / HTTP/1.1\r\nIf-None-Match: {tag}"));
     assert!(head.starts_with("HTTP/1.1 304 "), "{head}");
+    // Packed for whoever takes it so, under another tag.
+    let (packed, mut body) =
+        ask(address, "GET / HTTP/1.1\r\nAccept-Encoding: br, gzip;q=0.5\r\nConnection: close");
+    assert!(
+        packed.contains("Content-Encoding: gzip\r\n") && packed.contains("Vary: Accept-Encoding"),
+        "{packed}"
+    );
+    assert!(!packed.contains(tag), "{packed}");
+    let mut start = [0; 2];
+    body.read_exact(&mut start).unwrap();
+    assert_eq!(start, [0x1f, 0x8b]);
+    for refused in ["gzip;q=0", "gzip; q=0.000", "br", ""] {
+        let (plain, _) = ask(address, &format!("HEAD / HTTP/1.1\r\nAccept-Encoding: {refused}"));
+        assert!(plain.contains(tag) && !plain.contains("Content-Encoding"), "{refused}: {plain}");
+    }
     for path in ["/_weir/nothing.mjs", "/live/cam.ts", "/live/cam.mp4"] {
         let (head, _) = ask(address, &format!("GET {path} HTTP/1.1"));
         assert!(head.starts_with("HTTP/1.1 404 "), "{path}: {head}");

@@ -1,13 +1,16 @@
 //! The pages: every file that a browser gets from `src/server/web/pages`, embedded in the program.
 //!
-//! Two pages, [`CONSOLE`] and [`WATCH`], and what they load, by its name below [`PREFIX`]. No build step: the files are served as
-//! they are written. Not here: HTTP, and what the pages ask for (`docs/openapi.yaml`).
-//! Bounds: the files are part of the program; their hashes are computed once, when one is asked for first.
+//! Two pages, [`CONSOLE`] and [`WATCH`], and what they load, by its name below [`PREFIX`]. The files are served as they are written,
+//! packed by `tools/pages.rs` when the program is built. Not here: what the pages ask for (`docs/openapi.yaml`).
+//! Bounds: the files are part of the program; each is unpacked once at most, for clients that take nothing packed.
 
-use crate::http::mime;
-use alloc::{format, string::String};
-use sha2::{Digest, Sha256};
-use std::sync::OnceLock;
+use crate::{
+    base::Payload,
+    http::{Request, Resource, Response, mime},
+};
+use alloc::{format, vec::Vec};
+use flate2::read::GzDecoder;
+use std::{io::Read, sync::OnceLock};
 
 /// Files of the pages are below this; no stream is.
 pub(super) const PREFIX: &str = "/_weir/";
@@ -42,35 +45,68 @@ const CONSOLE_FRAMES: (&str, &str) = ("X-Frame-Options", "DENY");
 pub(super) struct Asset {
     /// Relative, with `/`; nothing in it is percent-encoded.
     pub(super) name: &'static str,
-    pub(super) bytes: &'static [u8],
-    etag: OnceLock<String>,
+    /// As gzip.
+    packed: &'static [u8],
+    /// Bytes of the file.
+    len: usize,
+    /// Another content has another.
+    tag: &'static str,
+    plain: OnceLock<Payload>,
 }
 
 impl Asset {
-    const fn new(name: &'static str, bytes: &'static [u8]) -> Asset {
-        Asset { name, bytes, etag: OnceLock::new() }
+    const fn new(name: &'static str, packed: &'static [u8], len: usize, tag: &'static str) -> Asset {
+        Asset { name, packed, len, tag, plain: OnceLock::new() }
+    }
+
+    /// The response to a GET or HEAD.
+    pub(super) fn answer(&self, request: &Request) -> Response {
+        let is_packed = takes_gzip(request);
+        let (bytes, suffix) = match is_packed {
+            true => (Payload::from(self.packed), "-gzip"),
+            false => (self.plain().clone(), ""),
+        };
+        let resource = Resource {
+            mime: self.mime(),
+            len: bytes.len() as u64,
+            etag: Some(format!("\"{}{suffix}\"", self.tag)),
+            modified: None,
+        };
+        let mut response = resource.answer_from(request, &[bytes]).header("Vary", "Accept-Encoding");
+        if is_packed {
+            response = response.header("Content-Encoding", "gzip");
+        }
+        let frames = (self.name == CONSOLE).then_some(CONSOLE_FRAMES);
+        for (name, value) in HEADERS.into_iter().chain(frames) {
+            response = response.header(name, value);
+        }
+        response
     }
 
     /// `Content-Type`.
-    pub(super) fn mime(&self) -> &'static str {
+    fn mime(&self) -> &'static str {
         let extension = self.name.rsplit('.').next().unwrap_or_default();
         mime::of_extension(extension).unwrap_or(mime::TEXT)
     }
 
-    /// What goes with it beside type and tag.
-    pub(super) fn headers(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
-        let frames = (self.name == CONSOLE).then_some(CONSOLE_FRAMES);
-        HEADERS.into_iter().chain(frames)
-    }
-
-    /// `ETag`, quotes included: another content has another.
-    pub(super) fn etag(&self) -> &str {
-        self.etag.get_or_init(|| {
-            let hash = Sha256::digest(self.bytes);
-            let start = hash.iter().take(8).fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
-            format!("\"{start}\"")
+    /// The file as it was written.
+    fn plain(&self) -> &Payload {
+        self.plain.get_or_init(|| {
+            let mut bytes = Vec::with_capacity(self.len);
+            GzDecoder::new(self.packed).read_to_end(&mut bytes).expect("it was packed with the program");
+            bytes.into()
         })
     }
+}
+
+/// All browsers do; scripts often do not say (RFC 9110, 12.5.3).
+fn takes_gzip(request: &Request) -> bool {
+    request.list("accept-encoding").any(|offer| {
+        let (coding, weight) = offer.split_once(';').unwrap_or((offer, ""));
+        let is_refused =
+            weight.trim().strip_prefix("q=").is_some_and(|q| q.trim_matches(['0', '.']).is_empty());
+        coding.trim().eq_ignore_ascii_case("gzip") && !is_refused
+    })
 }
 
 /// The file of that name; `None` if there is none.
@@ -78,53 +114,8 @@ pub(super) fn find(name: &str) -> Option<&'static Asset> {
     ASSETS.iter().find(|asset| asset.name == name)
 }
 
-macro_rules! assets {
-    ($($name:literal),* $(,)?) => {
-        [$(Asset::new($name, include_bytes!(concat!("pages/", $name)))),*]
-    };
-}
-
-/// Every file of `src/server/web/pages`, licences included: who gets the libraries gets their terms.
-static ASSETS: [Asset; FILES] = assets![
-    "api.mjs",
-    "base.css",
-    "chase.mjs",
-    "connections.mjs",
-    "console.css",
-    "console.mjs",
-    "dom.mjs",
-    "engines.mjs",
-    "events.mjs",
-    "files.mjs",
-    "format.mjs",
-    "graph.mjs",
-    "icon.svg",
-    "index.html",
-    "preview.mjs",
-    "qr.mjs",
-    "series.mjs",
-    "streams.mjs",
-    "tiles.mjs",
-    "transport.mjs",
-    "urls.mjs",
-    "vendor/README.md",
-    "vendor/hls.js/LICENSE",
-    "vendor/hls.js/LICENSE.cml",
-    "vendor/hls.js/LICENSE.eventemitter3",
-    "vendor/hls.js/LICENSE.url-toolkit",
-    "vendor/hls.js/hls.light.min.mjs",
-    "vendor/lean-qr/LICENSE",
-    "vendor/lean-qr/index.mjs",
-    "vendor/mpegts.js/LICENSE",
-    "vendor/mpegts.js/LICENSE.es6-promise",
-    "vendor/mpegts.js/LICENSE.events",
-    "vendor/mpegts.js/mpegts.js",
-    "vendor/mpegts.js/mpegts.js.LICENSE.txt",
-    "watch.css",
-    "watch.html",
-    "watch.mjs",
-];
-const FILES: usize = 37;
+static ASSETS: [Asset; FILES] = include!(concat!(env!("OUT_DIR"), "/pages.rs"));
+const FILES: usize = include!(concat!(env!("OUT_DIR"), "/count.rs"));
 
 #[cfg(test)]
 mod tests;

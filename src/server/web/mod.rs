@@ -20,10 +20,7 @@ mod route;
 mod watch;
 
 use super::connection::{Connection, Context, End};
-use crate::{
-    base::Payload,
-    http::{Date, Event, Method, Request, RequestId, Resource, Response, Status, cors, mime},
-};
+use crate::http::{Date, Event, Method, Request, RequestId, Response, Status, cors, mime};
 use route::Route;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -80,16 +77,7 @@ impl Connection {
         let Some(asset) = assets::find(name) else {
             return self.not_found(cx, id, request.path());
         };
-        let resource = Resource {
-            mime: asset.mime(),
-            len: asset.bytes.len() as u64,
-            etag: Some(asset.etag().into()),
-            modified: None,
-        };
-        let mut response = resource.answer_from(request, &[Payload::from(asset.bytes)]);
-        for (name, value) in asset.headers() {
-            response = response.header(name, value);
-        }
+        let response = asset.answer(request);
         self.respond(cx, id, &response);
     }
 
