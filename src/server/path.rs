@@ -7,7 +7,6 @@
 //! Queries carry tokens. They end here: a [`StreamPath`] never holds one, so it may be logged.
 //! Not decoded: percent-encoding, because most clients do not decode it either. Kept: prefixes such as `mp4:`.
 
-use super::MEDIA_APP;
 use alloc::{string::String, sync::Arc};
 use core::fmt;
 
@@ -18,9 +17,10 @@ pub struct StreamPath(Arc<str>);
 /// Longest path in bytes: long enough for keys that are tokens themselves.
 pub const MAX_PATH_LEN: usize = 1024;
 
-/// First components that name no stream: files, and what the server says about itself.
-const RESERVED: [&str; 8] =
-    [MEDIA_APP, "recordings", "api", "_weir", "metrics", "healthz", "crossdomain.xml", "favicon.ico"];
+/// First components that name no stream: recordings, and what the server says about itself. The app of files is not among
+/// them: over RTMP a live stream and a file may have the same name.
+const RESERVED: [&str; 7] =
+    ["recordings", "api", "_weir", "metrics", "healthz", "crossdomain.xml", "favicon.ico"];
 
 /// Why app and key name no stream. The text goes to the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

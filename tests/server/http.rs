@@ -284,7 +284,7 @@ fn pages_of_other_sites_may_read_media_and_nothing_else() {
 #[test]
 fn nobody_publishes_where_files_and_pages_are() {
     let (_server, address) = start(config());
-    for app in ["vod", "api", "_weir", "recordings"] {
+    for app in ["api", "_weir", "recordings"] {
         let mut client = Client::connect(address, app);
         let stream = client.create_stream();
         client.publish(stream, "x");

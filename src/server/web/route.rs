@@ -121,7 +121,6 @@ mod tests {
             "/api",
             "/api/x.flv",
             "/_weir",
-            "/vod",
             "/metrics.flv",
             "/metrics/x",
             "/recordings",
