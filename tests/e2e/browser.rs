@@ -46,6 +46,11 @@ fn a_page_says_what_is_missing_and_begins_by_itself() {
     run("waits", &[]);
 }
 
+#[test]
+fn more_pages_than_a_browser_has_connections_play_at_once() {
+    run("many", &[]);
+}
+
 /// Runs the script `name` with a server of its own; prints its report.
 fn run(name: &str, flags: &[&str]) {
     static ALONE: Mutex<()> = Mutex::new(());

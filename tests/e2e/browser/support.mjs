@@ -100,10 +100,11 @@ export class Browser {
     await context.addInitScript(sampler, SAMPLE);
   }
 
-  /** A new tab. */
-  async page(address) {
+  /** A new tab; `prepare` sees it before it loads anything. */
+  async page(address, prepare = async () => {}) {
     const page = await this.#context.newPage();
     page.setDefaultTimeout(PATIENCE);
+    await prepare(page);
     await page.goto(ORIGIN + address, { waitUntil: "domcontentloaded" });
     return page;
   }

@@ -1,9 +1,10 @@
-// What a page says when there is nothing to play, and that it begins by itself; sound that waits for a touch.
+// What a page says when there is nothing to play, and that it begins by itself; sound that waits for a touch; what it does
+// where a transport does not come through.
 
 import assert from "node:assert/strict";
 import { Browser, ask, say, seconds, until } from "./support.mjs";
 
-const browser = await Browser.open();
+const browser = await Browser.open(undefined, { expected: [/net::ERR_FAILED/] });
 
 // Opened before there is a stream: says so, begins by itself.
 const early = await browser.page("/live/cam");
@@ -24,6 +25,17 @@ await page.getByRole("button", { name: "Tap for sound" }).click();
 await until("sound", () => !browser.last(page).isMuted);
 assert.ok(await page.locator("#sound").isHidden());
 await browser.picture(page, "with sound", { age: 2000 });
+
+// Networks that let less and less through: the page takes what is left.
+const noWebSockets = (page) => page.routeWebSocket(/./, (socket) => socket.close());
+const noFlv = (page) => page.route(/\.flv/, (route) => route.abort()).then(() => noWebSockets(page));
+for (const [what, prepare, expected] of [["no WebSockets", noWebSockets, "flv"], ["no FLV at all", noFlv, "hls"]]) {
+  const behind = await browser.page("/live/cam", prepare);
+  const sample = await browser.picture(behind, what);
+  say(what + ":", sample.via, "after", seconds(sample.at - browser.samples(behind)[0].at));
+  assert.equal(sample.via, expected);
+  await behind.close();
+}
 
 // A codec that no browser has: its name, and what helps.
 ask("publish-old old");

@@ -1,8 +1,10 @@
-// Which way the stream comes: HTTP-FLV, FLV over WebSocket, HLS; which one next if one fails, and when to try again.
+// Which way the stream comes: FLV over WebSocket, HTTP-FLV, HLS; which one next if one fails, and when to try again.
 //
+// WebSockets first: of other connections a browser has six to a host, all tabs together, and with six pages that play by
+// HTTP-FLV it would not even load a seventh. HTTP-FLV for proxies that let no WebSocket through.
 // Pure. "auto" goes through ORDER; a way that was asked for by ?via= or in the page is the only one tried.
 
-export const ORDER = ["flv", "ws", "hls"];
+export const ORDER = ["ws", "flv", "hls"];
 
 export const NAMES = { auto: "Automatic", flv: "HTTP-FLV", ws: "WebSocket-FLV", hls: "HLS" };
 
