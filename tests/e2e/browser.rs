@@ -51,6 +51,21 @@ fn more_pages_than_a_browser_has_connections_play_at_once() {
     run("many", &[]);
 }
 
+#[test]
+fn the_console_shows_what_is_live_and_its_buttons_do_what_they_say() {
+    run("console", &["--record", "recordings"]);
+}
+
+#[test]
+fn pages_can_be_used_with_the_keyboard_alone() {
+    run("keyboard", &[]);
+}
+
+#[test]
+fn pages_are_kept_as_pictures_of_a_desktop_and_a_phone() {
+    run("pictures", &["--record", "recordings"]);
+}
+
 /// Runs the script `name` with a server of its own; prints its report.
 fn run(name: &str, flags: &[&str]) {
     static ALONE: Mutex<()> = Mutex::new(());
@@ -127,7 +142,7 @@ impl Case {
         let picture = counter();
         let sound = "sine=frequency=440:sample_rate=44100,arealtime";
         let inputs = ["-f", "lavfi", "-i", &picture, "-f", "lavfi", "-i", sound];
-        let video = ["-pix_fmt", "yuv420p", "-g", "25", "-b:v", "900k"];
+        let video = ["-pix_fmt", "yuv420p", "-g", "50", "-b:v", "900k"];
         let output = ["-c:a", "aac", "-b:a", "64k", "-f", "flv", &url];
         let arguments =
             [&["-nostdin", "-v", "error"], &inputs[..], &["-c:v"], codec, &video, &output].concat();

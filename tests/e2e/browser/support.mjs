@@ -137,6 +137,8 @@ export class Browser {
 export async function screenshot(page, name, isWhole = false) {
   const folder = process.env.WEIR_SCREENSHOTS;
   mkdirSync(folder, { recursive: true });
+  // What sticks to the top of the screen would be in the middle of a whole page.
+  if (isWhole) await page.evaluate(() => scrollTo(0, 0));
   await page.screenshot({ path: join(folder, name + ".png"), fullPage: isWhole });
 }
 
