@@ -73,9 +73,9 @@ bless: ## Write golden transcripts, flag tables and output in the documents anew
 	BLESS=1 $(CARGO) test --locked --features tools --test tools walkthrough
 	git status --short tests/data docs README.md
 
-e2e: ## Only the tests with real programs: ffmpeg, GStreamer, rtmpdump, VLC
+e2e: ## Only the tests with real programs: ffmpeg, GStreamer, rtmpdump, VLC, Chromium
 	@$(MAKE) setup
-	$(CARGO) test --locked --features e2e --test e2e
+	$(CARGO) test --locked --features e2e --test e2e --test browser
 
 core: ## Build the protocol core alone, for a processor without an operating system
 	@if [ -d "$$(rustc --print sysroot)/lib/rustlib/$(CORE_TARGET)/lib" ]; then

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs what the tests need beside Rust, from Debian's packages (Ubuntu's as well): real RTMP publishers, players
-# and a server (nginx-rtmp; Debian's package starts its web server as well) for the e2e tests, a C++ compiler for the fuzz smoke run. Quick when all is there; needs root or sudo
-# otherwise. Prints what it does, and fails with the names of what is still missing.
+# and a server (nginx-rtmp; Debian's package starts its web server as well) for the e2e tests, Chromium for those of the
+# pages, a C++ compiler for the fuzz smoke run; and by npm, below tests/e2e/browser, what drives Chromium. Quick when all
+# is there; needs root or sudo otherwise. Prints what it does, and fails with the names of what is still missing.
 #
 #   tools/setup.sh         for the tests
 #   tools/setup.sh stress  for stress: ffmpeg, and what makes networks bad (namespaces, queues, filters)
@@ -41,6 +42,8 @@ file /usr/lib/*/gio/modules/libgiognutls.so glib-networking
 program cvlc vlc-bin
 file /usr/lib/*/vlc/plugins/demux/libavformat_plugin.so vlc-plugin-base
 program node nodejs
+program npm npm
+program chromium chromium
 program c++ g++
 program nginx nginx
 file /usr/lib/nginx/modules/ngx_rtmp_module.so libnginx-mod-rtmp
@@ -79,16 +82,29 @@ fail() {
     exit 1
 }
 
+# The library that drives Chromium, as its lock file says; it brings no browser of its own.
+scripts() {
+    folder=$(dirname "$0")/../tests/e2e/browser
+    [ "$folder/node_modules/.package-lock.json" -nt "$folder/package-lock.json" ] && return
+    echo "tools/setup.sh: npm ci in tests/e2e/browser"
+    (cd "$folder" && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --ignore-scripts) ||
+        fail "npm could not install what tests/e2e/browser/package-lock.json lists"
+}
+
+# What is left when all programs are there.
+finish() {
+    [ "$purpose" != tests ] || scripts
+    echo "tools/setup.sh: $1"
+    exit 0
+}
+
 purpose=${1-tests}
 case $purpose in
 tests | bench | stress) ;;
 *) fail "no such purpose: $purpose" ;;
 esac
 absent=$(missing)
-if [ -z "$absent" ]; then
-    echo "tools/setup.sh: everything is installed"
-    exit 0
-fi
+[ -n "$absent" ] || finish "everything is installed"
 
 packages=$(echo "$absent" | awk '{ print $2 }' | sort -u | tr '\n' ' ')
 echo "tools/setup.sh: missing: $(echo "$absent" | awk '{ print $1 }' | tr '\n' ' ')"
@@ -109,4 +125,4 @@ $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-r
 
 absent=$(missing)
 [ -z "$absent" ] || fail "still missing after the installation: $(echo "$absent" | tr '\n' ';')"
-echo "tools/setup.sh: done"
+finish "done"

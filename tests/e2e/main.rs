@@ -113,7 +113,7 @@ fn a_late_joiner_starts_at_a_keyframe_and_misses_nothing_after() {
 #[test]
 fn ffprobe_lists_the_streams_of_the_demo() {
     let server = Server::start("demo", &["--demo"]);
-    let over_http = format!("{}.flv", server.url("demo").replace("rtmp://", "http://"));
+    let over_http = format!("{}/live/demo.flv", server.origin());
     let mut report = Report::new("demo");
     // At its start, and later, when what a player gets first is made for it.
     for (name, url) in

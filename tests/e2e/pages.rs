@@ -1,6 +1,6 @@
 //! The scripts of the pages under Node.js: all of them parse, and those without a DOM do what `tests/e2e/pages/` says.
 //!
-//! Not here: the pages in a browser.
+//! Not here: the pages in a browser, which is what `browser.rs` is for.
 
 use std::{
     fs,

@@ -82,6 +82,11 @@ impl Server {
         format!("rtmp://127.0.0.1:{}/live/{key}", self.port)
     }
 
+    /// Where its pages are.
+    pub(crate) fn origin(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
     /// The URL of a file.
     pub(crate) fn file_url(&self, name: &str) -> String {
         format!("rtmp://127.0.0.1:{}/vod/{name}", self.port)

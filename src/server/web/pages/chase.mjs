@@ -6,17 +6,20 @@
 // Field notes: after joining, everything since the last keyframe is there at once, so the first decision is often a
 // jump. A publisher that returns leaves a hole in the buffer: browsers stop in front of holes, even tiny ones.
 
-/** Seconds behind the end of the buffer that are aimed at; more after stalls, never more than MAX_TARGET. */
-export const TARGET = 1.0;
+/**
+ * Seconds behind the end of the buffer that are aimed at; more after stalls, never more than MAX_TARGET. The way from the
+ * encoder into the buffer and from there to the screen adds some 150 ms on a quick network: with TOLERANCE, 1.3 s at most.
+ */
+export const TARGET = 0.9;
 export const MAX_TARGET = 2.5;
 /** Farther behind than the target plus this: jump. 3 s with the first target. */
-export const JUMP_PAST = 2.0;
+export const JUMP_PAST = 2.1;
 /** The same in the first moments, when a jump is not noticed. */
 export const JUMP_PAST_AT_START = 0.4;
 export const FASTEST = 1.1;
 export const SLOWEST = 0.95;
 /** Chasing begins this far from the target and goes on until it is reached, so that the speed does not flutter. */
-const TOLERANCE = 0.3;
+const TOLERANCE = 0.2;
 /** Less than this in the buffer: slower, before it runs dry. */
 const NEARLY_DRY = 0.25;
 /** A start of the buffer this little ahead of the position is no hole. */

@@ -1,7 +1,8 @@
 // Moving pictures of streams in the console: one that floats beside what the pointer is on, one in an open row.
 //
 // The server makes no pictures: the browser plays the stream, without sound. One preview at a time is on the wire for the
-// pointer, and it ends when the pointer leaves.
+// pointer, and it ends when the pointer leaves. Over WebSockets: of other connections a browser has six to a host, all
+// tabs together, and six open rows would keep the console itself from its server.
 
 import { decide, TARGET } from "./chase.mjs";
 import { byId, el, setHidden, setText } from "./dom.mjs";
@@ -44,7 +45,7 @@ export class Picture {
       return;
     }
     setText(this.words, "Connecting");
-    const url = location.origin + "/" + encodePath(stream.path) + ".flv?audio=0";
+    const url = location.origin.replace(/^http/, "ws") + "/" + encodePath(stream.path) + ".flv?audio=0";
     const fail = () => {
       this.#end();
       this.failedAt = performance.now();

@@ -1,8 +1,10 @@
-// Which way the stream comes: HTTP-FLV, FLV over WebSocket, HLS; which one next if one fails, and when to try again.
+// Which way the stream comes: FLV over WebSocket, HTTP-FLV, HLS; which one next if one fails, and when to try again.
 //
+// WebSockets first: of other connections a browser has six to a host, all tabs together, and with six pages that play by
+// HTTP-FLV it would not even load a seventh. HTTP-FLV for proxies that let no WebSocket through.
 // Pure. "auto" goes through ORDER; a way that was asked for by ?via= or in the page is the only one tried.
 
-export const ORDER = ["flv", "ws", "hls"];
+export const ORDER = ["ws", "flv", "hls"];
 
 export const NAMES = { auto: "Automatic", flv: "HTTP-FLV", ws: "WebSocket-FLV", hls: "HLS" };
 
@@ -39,6 +41,8 @@ export function wait(failures, chance) {
 /** Audio that browsers get from FLV (mpegts.js ends with an error at any other): else the stream is asked for without. */
 const FLV_AUDIO = ["AAC", "MP3", "Opus", "FLAC"];
 const FLV_VIDEO = ["H.264", "H.265", "AV1"];
+/** Pictures that HLS brings: of others it has the sound alone. */
+const HLS_VIDEO = ["H.264", "H.265", "AV1", "VP9"];
 
 /**
  * Whether this browser can play a stream that is described by a Watch of the API, and by which ways.
@@ -54,7 +58,8 @@ export function capabilities(stream, browser) {
   const flvHasAudio = !stream.audio || (FLV_AUDIO.includes(stream.audio.codec) && hearsIt);
   const somethingIsLeft = stream.video !== null || flvHasAudio;
   const flv = browser.mse && seesIt && flvHasVideo && somethingIsLeft;
-  const hls = stream.hls && (browser.nativeHls || (browser.mse && seesIt && (hearsIt || stream.video !== null)));
+  const hlsHasVideo = !stream.video || HLS_VIDEO.includes(stream.video.codec);
+  const hls = stream.hls && hlsHasVideo && (browser.nativeHls || (browser.mse && seesIt && (hearsIt || stream.video !== null)));
   const lacks = flv || hls ? null : !seesIt || !flvHasVideo ? stream.video.codec : (stream.audio?.codec ?? null);
   return { flv, hls, withoutAudio: stream.audio !== null && !flvHasAudio, lacks };
 }
