@@ -147,6 +147,7 @@ impl Connection {
     }
 }
 
-fn date() -> Date {
+/// The time of day.
+pub(super) fn date() -> Date {
     Date(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
 }
