@@ -17,7 +17,7 @@ mod live;
 
 use client::{Setup, add_flags};
 use common::{Failure, Tool, value};
-use connections::Sending;
+use connections::{Sending, Way};
 use getopts::Options;
 use std::process::ExitCode;
 use weir::server::{
@@ -46,14 +46,14 @@ fn main() -> ExitCode {
             return Err(Failure::Usage(format!("{spec}: --loop is for files")));
         }
         let setup = Setup::new(NAME, matches, &url)?;
-        let is_fast = matches.opt_present("fast");
+        let way = Way { setup, url, is_fast: matches.opt_present("fast") };
         // Opened before the connection, so that a wrong name disturbs nobody.
         match &input {
             Input::File { name, format, fps, .. } if !input.is_live() => {
                 let reader = open_media(name, *format, *fps).map_err(|error| Failure::run(spec, error))?;
-                file::Push::new(setup, url, spec, reader, rounds, is_fast).run()
+                file::Push::new(way, spec, reader, rounds).run()
             }
-            input => live::Push::new(setup, url, spec, input, is_fast)?.run(),
+            input => live::Push::new(way, spec, input)?.run(),
         }
     })
 }

@@ -5,8 +5,9 @@
 //! What requests mean is in `requests`.
 //!
 //! Reading ends a turn at a short read, at `WouldBlock` or after [`TURN_BYTES`], so one loud publisher cannot starve
-//! the rest. Bytes go from a buffer that the thread shares among its connections straight into the session;
-//! only what the session does not take (its replies pile up unread) is kept, and then reading stops.
+//! the rest; nor can one client that asks for much with few bytes: [`TURN_ANSWERS`]. Bytes go from a buffer that the
+//! thread shares among its connections straight into the session; only what the session does not take (its replies pile
+//! up unread), or may not take in this turn, is kept, and then reading stops.
 //!
 //! Field notes: OBS and ffmpeg send FCUnpublish and deleteStream and close with our answers unread, so their goodbye
 //! arrives together with a reset: after a failed write we still read what came before it.
@@ -14,6 +15,7 @@
 use super::{
     Shared,
     capture::Recorder,
+    listen,
     player::Action,
     port::{ConnectionId, Letter, Mailbox, Port},
     protocol::{Failure, Protocol},
@@ -22,6 +24,7 @@ use super::{
     shared_tag::{Form, Offer},
     staging::Staged,
     transport::{self, Received, Transport},
+    web,
 };
 use crate::{
     base::{CloseReason, MonoTime, SendError, State},
@@ -35,6 +38,11 @@ use std::io::{self, ErrorKind as IoErrorKind, IoSlice, Write};
 
 /// Bytes read for one connection before the others of its thread get their turn.
 pub(super) const TURN_BYTES: usize = 256 << 10;
+/// Answers that one connection may get before the others get their turn, as bytes; one may go past it. A request of 30
+/// bytes can ask for a file of 100 KiB, so that a full read buffer of them would be the work of a second.
+pub(super) const TURN_ANSWERS: usize = 64 << 10;
+/// What an answer counts for besides its bytes: finding it takes as long as copying so many.
+const ANSWER_COST: usize = 1 << 10;
 /// The read buffer that a thread shares among its connections.
 pub(super) const READ_BUFFER: usize = 64 << 10;
 /// Slices of one vectored write. What was gathered is one, a GOP for a late joiner fills it.
@@ -136,8 +144,7 @@ impl Connection {
         shared: &Shared,
     ) -> Connection {
         let now = shared.now();
-        // Replies and small audio tags must not wait for the peer's delayed acknowledgement (40 ms).
-        let _ = socket.set_nodelay(true);
+        listen::set_up(&socket);
         let recorder = shared.capture.as_ref().and_then(|capture| {
             let local = socket.local_addr().ok()?;
             Some(capture.recorder(id, peer, local))
@@ -214,11 +221,12 @@ impl Connection {
     /// Reads and handles what has come, or as much as a turn may; [`Connection::needs_read`] tells whether there is
     /// more. Replies wait for [`Connection::flush`], so that they leave together with the media that an action may add.
     pub(super) fn read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) {
-        let mut budget = TURN_BYTES;
-        while !self.has_ended() && budget > 0 {
-            if !self.leftover.is_empty() {
+        let (mut budget, mut answers) = (TURN_BYTES, TURN_ANSWERS);
+        self.set_date();
+        while !self.has_ended() && budget > 0 && answers > 0 {
+            if !self.leftover.is_empty() && self.protocol.wants_input() {
                 let input = core::mem::take(&mut self.leftover);
-                self.take(cx, &input);
+                self.take(cx, &input, &mut answers);
             }
             if !self.may_read || !self.leftover.is_empty() || !self.protocol.wants_input() {
                 // Nothing can be written that would let the session take more.
@@ -236,7 +244,7 @@ impl Connection {
                     if let Some(recorder) = &mut self.recorder {
                         recorder.input(&buffer[..count]);
                     }
-                    self.take(cx, &buffer[..count]);
+                    self.take(cx, &buffer[..count], &mut answers);
                 }
                 // Taken first of all in the next round, or turn.
                 Ok(Received::Sealed(count)) => {
@@ -413,6 +421,7 @@ impl Connection {
     /// A deadline may have passed.
     pub(super) fn handle_timeout(&mut self, cx: &mut Context<'_>) {
         if self.protocol.poll_timeout().is_some_and(|at| at <= cx.now) {
+            self.set_date();
             let result = self.protocol.handle_timeout(cx.now);
             self.handle_events(cx);
             if let Err(error) = result {
@@ -443,6 +452,7 @@ impl Connection {
         if self.end.is_none() {
             self.end = Some(End::Closed(why));
         }
+        self.set_date();
         self.protocol.close(cx.now, why);
         // A fresh span: what the goodbye needs must not be cut off by an old stall.
         self.stalled_since = None;
@@ -496,12 +506,13 @@ impl Connection {
         }
     }
 
-    /// Ends the response that a stream is sent by, if it is one: its stream is over.
-    pub(super) fn end_response(&mut self, now: MonoTime) {
-        if let Some(session) = self.protocol.http() {
-            // Fails if the client has left.
-            let _ = session.end(now);
-        }
+    /// Ends the response that a stream is sent by: its stream is over. False if it is not sent by one; otherwise the
+    /// connection has no other purpose, and is to be closed.
+    pub(super) fn end_response(&mut self, now: MonoTime) -> bool {
+        let Some(session) = self.protocol.http() else { return false };
+        // Fails if the client has left.
+        let _ = session.end(now);
+        true
     }
 
     /// The last words: called once, when the connection is over.
@@ -529,10 +540,17 @@ impl Connection {
         self.end.get_or_insert(end);
     }
 
-    /// Hands bytes to the session; keeps what it does not take.
-    fn take(&mut self, cx: &mut Context<'_>, mut input: &[u8]) {
-        let mut is_stuck = false;
+    /// Tells an HTTP session the time of day, for what it says by itself.
+    fn set_date(&mut self) {
+        if let Some(session) = self.protocol.http() {
+            session.set_date(web::date());
+        }
+    }
+
+    /// Hands bytes to the session; keeps what it does not take, and what `answers` is not enough for.
+    fn take(&mut self, cx: &mut Context<'_>, mut input: &[u8], answers: &mut usize) {
         while !input.is_empty() && !self.has_ended() {
+            let queued = self.protocol.output_len();
             let taken = match self.protocol.handle_input(cx.now, input, cx.shared) {
                 Ok(taken) => taken,
                 Err(error) => {
@@ -543,15 +561,15 @@ impl Connection {
             };
             input = &input[taken..];
             let has_decided = self.handle_events(cx);
-            if taken > 0 || has_decided {
-                is_stuck = false;
-            } else if is_stuck {
+            let answered = self.protocol.output_len().saturating_sub(queued);
+            if answered > 0 {
+                *answers = answers.saturating_sub(ANSWER_COST + answered);
+            }
+            // Replies pile up: it goes on once they are written.
+            let is_stuck = taken == 0 && !has_decided;
+            if is_stuck || *answers == 0 {
                 self.leftover = input.to_vec();
                 return;
-            } else {
-                // Replies pile up: it goes on once they are written.
-                is_stuck = true;
-                self.flush(cx.now);
             }
         }
     }
@@ -632,3 +650,6 @@ impl fmt::Display for End {
 
 /// A boxed connection moves between threads by one pointer.
 pub(super) type Owned = Box<Connection>;
+
+#[cfg(test)]
+mod tests;

@@ -429,15 +429,15 @@ impl Hub {
         self.lock().has_players()
     }
 
-    /// Whether it has sound, and pictures: by what came lately, or by its configuration.
+    /// Whether it has sound, and pictures: by what has come since it began, or by its configuration.
     pub(super) fn tracks(&self) -> (bool, bool) {
         let state = self.lock();
-        let has = |kind| {
+        let is_announced = |kind| {
             state.headers.iter().any(|tag| tag.tag().kind == kind && tag.role() == TagRole::SequenceHeader)
         };
-        let carries = |kind| state.gop.tags().iter().any(|tag| tag.tag().kind == kind);
-        let [audio, video] = [TagKind::Audio, TagKind::Video].map(|kind| has(kind) || carries(kind));
-        (audio, video)
+        let [audio, video] =
+            [TagKind::Audio, TagKind::Video].map(|kind| is_announced(kind) || state.meter.has(kind));
+        (audio, video || matches!(state.start, Start::WithoutKeyframe(_)))
     }
 
     /// What there is to tell.

@@ -6,13 +6,25 @@ use alloc::{
     string::{String, ToString},
     vec::Vec,
 };
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use mio::net::TcpListener;
+use core::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Duration,
+};
+use mio::net::{TcpListener, TcpStream};
+use socket2::{SockRef, TcpKeepalive};
 use std::io;
 
 /// Connections that wait to be accepted. As many as Linux allows unless told otherwise: whoever finds no place here
 /// tries again after a second, and 2000 players that come at once are nothing rare.
 const BACKLOG: i32 = 4096;
+/// Silence after which the system asks whether a peer is still there. Whoever waits for a stream gets nothing that it
+/// would have to acknowledge, so that a peer that vanished (a cable, a laptop that sleeps) would keep its descriptor, its
+/// place and a source on demand for ever. Routers forget silent connections after some minutes; this keeps them awake.
+const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
+/// Between two such questions.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
+/// Questions without an answer that end a connection: two minutes in all, as a lost packet or three are nothing rare.
+const KEEPALIVE_RETRIES: u32 = 4;
 
 /// A protocol, as the scheme of a URL names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +118,17 @@ fn bind(address: SocketAddr, is_dual: bool) -> io::Result<TcpListener> {
     Ok(TcpListener::from_std(socket.into()))
 }
 
+/// What every accepted connection needs. A system that lacks any of it does without.
+pub(super) fn set_up(socket: &TcpStream) {
+    // Replies and small audio tags must not wait for the peer's delayed acknowledgement (40 ms).
+    let _ = socket.set_nodelay(true);
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE_AFTER)
+        .with_interval(KEEPALIVE_INTERVAL)
+        .with_retries(KEEPALIVE_RETRIES);
+    let _ = SockRef::from(socket).set_tcp_keepalive(&keepalive);
+}
+
 fn is_without_ipv6(error: &io::Error) -> bool {
     use io::ErrorKind::{AddrNotAvailable, Unsupported};
     // EAFNOSUPPORT has no kind of its own.
@@ -115,7 +138,6 @@ fn is_without_ipv6(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use core::time::Duration;
 
     #[test]
     fn urls_name_the_port_that_is_usual_for_their_protocol_where_there_is_a_listener() {
@@ -143,5 +165,18 @@ mod tests {
         let connect = |_| std::net::TcpStream::connect_timeout(&address, Duration::from_millis(900));
         let waiting: io::Result<Vec<_>> = (0..count).map(connect).collect();
         assert_eq!(waiting.map(|sockets| sockets.len()).ok(), Some(count));
+    }
+
+    #[test]
+    fn the_system_looks_after_peers_that_vanish() {
+        let listener = bind("127.0.0.1:0".parse().unwrap(), false).unwrap();
+        let _peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (socket, _) = listener.accept().unwrap();
+        set_up(&socket);
+        let socket = SockRef::from(&socket);
+        assert!(socket.keepalive().unwrap() && socket.tcp_nodelay().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), KEEPALIVE_AFTER);
+        assert_eq!(socket.tcp_keepalive_interval().unwrap(), KEEPALIVE_INTERVAL);
+        assert_eq!(socket.tcp_keepalive_retries().unwrap(), KEEPALIVE_RETRIES);
     }
 }

@@ -141,7 +141,16 @@ impl Meter {
 
     /// Frames of any kind have come.
     pub(super) fn has_media(&self) -> bool {
-        self.video.frames + self.audio.frames > 0
+        self.has(TagKind::Video) || self.has(TagKind::Audio)
+    }
+
+    /// Frames of that kind have come.
+    pub(super) fn has(&self, kind: TagKind) -> bool {
+        match kind {
+            TagKind::Video => self.video.frames > 0,
+            TagKind::Audio => self.audio.frames > 0,
+            TagKind::Data => false,
+        }
     }
 
     pub(super) fn measured(&self, now: MonoTime) -> Measured {

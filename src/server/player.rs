@@ -133,9 +133,9 @@ pub(super) struct Player {
     /// It has everything up to this step.
     pub(super) since: u64,
     flow: Flow,
-    wants_audio: bool,
+    audio: Audio,
     video: Video,
-    /// Version of the headers that it has.
+    /// Version of the headers that it has, those left out that it does not want.
     pub(super) version: u32,
     slow: Slow,
     stretch: Option<Stretch>,
@@ -150,6 +150,14 @@ enum Flow {
     /// The same, and not before its queue is shorter.
     Behind,
     Paused,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Audio {
+    On,
+    /// Wanted again: its headers come with the next frame.
+    Returns,
+    Off,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,7 +199,7 @@ pub(super) struct Media {
 pub(super) enum Admission {
     No,
     Yes,
-    /// Yes, and it is the first after a pause or a loss.
+    /// Yes, and it is the first after a pause or a loss, or of a kind that was not wanted.
     Resume,
     /// No, because the player is slow.
     Dropped,
@@ -216,7 +224,7 @@ impl Player {
             form,
             since,
             flow: if is_paused { Flow::Paused } else { Flow::On },
-            wants_audio: wanted.audio,
+            audio: if wanted.audio { Audio::On } else { Audio::Off },
             video: if wanted.video { Video::On } else { Video::Off },
             version,
             slow: Slow::default(),
@@ -233,15 +241,30 @@ impl Player {
     }
 
     pub(super) fn receive_audio(&mut self, wanted: bool) {
-        self.wants_audio = wanted;
+        match (wanted, self.audio) {
+            (false, _) => self.audio = Audio::Off,
+            (true, Audio::Off) => {
+                self.audio = Audio::Returns;
+                self.lacks_headers();
+            }
+            (true, _) => {}
+        }
     }
 
     pub(super) fn receive_video(&mut self, wanted: bool) {
-        self.video = match (wanted, self.video) {
-            (false, _) => Video::Off,
-            (true, Video::Off) => Video::AwaitsKeyframe,
-            (true, current) => current,
-        };
+        match (wanted, self.video) {
+            (false, _) => self.video = Video::Off,
+            (true, Video::Off) => {
+                self.video = Video::AwaitsKeyframe;
+                self.lacks_headers();
+            }
+            (true, _) => {}
+        }
+    }
+
+    /// It gets all headers before it goes on, whether they change or not.
+    pub(super) fn lacks_headers(&mut self) {
+        self.version = self.version.wrapping_sub(1);
     }
 
     /// Whatever comes next is of no use before a keyframe, for no fault of the player.
@@ -264,7 +287,7 @@ impl Player {
     /// As its client has it by now.
     pub(super) fn terms(&self) -> Terms {
         Terms {
-            wanted: Wanted { audio: self.wants_audio, video: self.video != Video::Off },
+            wanted: Wanted { audio: self.audio != Audio::Off, video: self.video != Video::Off },
             is_paused: self.flow == Flow::Paused,
             stretch: self.stretch,
         }
@@ -286,7 +309,7 @@ impl Player {
 
     pub(super) fn wants(&self, kind: TagKind) -> bool {
         match kind {
-            TagKind::Audio => self.wants_audio,
+            TagKind::Audio => self.audio != Audio::Off,
             TagKind::Video => self.video != Video::Off,
             TagKind::Data => true,
         }
@@ -296,7 +319,7 @@ impl Player {
     pub(super) fn takes_all_from(&self, step: u64) -> bool {
         self.since < step
             && self.flow == Flow::On
-            && self.wants_audio
+            && self.audio == Audio::On
             && self.video == Video::On
             && self.stretch.is_none()
     }
@@ -317,7 +340,7 @@ impl Player {
             TagKind::Audio => tag.is_frame() && !expects_video,
             TagKind::Data => false,
         };
-        let admission = match self.flow {
+        let mut admission = match self.flow {
             Flow::Paused => return Admission::No,
             Flow::On => Admission::Yes,
             Flow::Waiting if is_start => Admission::Resume,
@@ -341,7 +364,12 @@ impl Player {
             }
             if tag.is_frame() && kind == TagKind::Video {
                 self.video = Video::On;
+                admission = Admission::Resume;
             }
+        }
+        if self.audio == Audio::Returns && tag.is_frame() && kind == TagKind::Audio {
+            self.audio = Audio::On;
+            admission = Admission::Resume;
         }
         self.flow = Flow::On;
         admission
@@ -377,7 +405,7 @@ impl Player {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::testing::{audio, inter_frame, keyframe, shared};
+    use crate::server::testing::{audio, audio_header, inter_frame, keyframe, shared};
     use alloc::vec::Vec;
 
     const RULES: Rules = Rules { now: MonoTime(0), max_queue: 1000, stall_timeout: Duration::from_secs(30) };
@@ -419,15 +447,29 @@ mod tests {
 
     #[test]
     fn video_that_is_wanted_again_starts_with_a_keyframe_if_there_are_any() {
-        for (has_keyframes, expected) in [(true, Admission::No), (false, Admission::Yes)] {
+        for (has_keyframes, expected) in [(true, Admission::No), (false, Admission::Resume)] {
             let mut player = player(Flow::On);
             player.receive_video(false);
             player.receive_video(true);
             let media = Media { has_keyframes, ..VIDEO };
             assert_eq!(player.admit(&shared(inter_frame(0)), 0, media, RULES), expected);
-            assert_eq!(player.admit(&shared(keyframe(40)), 0, media, RULES), Admission::Yes);
+            let first = if has_keyframes { Admission::Resume } else { Admission::Yes };
+            assert_eq!(player.admit(&shared(keyframe(40)), 0, media, RULES), first);
             assert_eq!(player.admit(&shared(inter_frame(80)), 0, media, RULES), Admission::Yes);
         }
+    }
+
+    #[test]
+    fn sound_that_is_wanted_again_starts_with_its_headers() {
+        let mut player = player(Flow::On);
+        player.receive_audio(false);
+        assert_eq!(player.admit(&shared(audio(0)), 0, VIDEO, RULES), Admission::No);
+        player.receive_audio(true);
+        assert!(!player.takes_all_from(1) && player.version != 0);
+        let admissions = [inter_frame(10), audio_header(20), audio(20), audio(40)]
+            .map(|tag| player.admit(&shared(tag), 0, VIDEO, RULES));
+        assert_eq!(admissions, [Admission::Yes, Admission::Yes, Admission::Resume, Admission::Yes]);
+        assert!(player.takes_all_from(1));
     }
 
     #[test]

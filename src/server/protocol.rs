@@ -4,7 +4,7 @@
 //! What the events of a session mean is in `requests` (RTMP) and `web` (HTTP).
 //! Bounds: [`MAX_METHOD`] undecided bytes, for [`FIRST_BYTES`].
 
-use super::Shared;
+use super::{Shared, web};
 use crate::{
     base::{
         self, CloseReason, MonoTime, State,
@@ -100,7 +100,12 @@ impl Protocol {
                 unknown.first.extend_from_slice(&input[..looked_at]);
                 let mut next = match base::sniff::sniff(&unknown.first) {
                     Sniff::NeedsMore => return Ok(looked_at),
-                    Sniff::Http => Protocol::Http(http::Session::server(shared.http.clone(), now)),
+                    Sniff::Http => {
+                        let mut session = http::Session::server(shared.http.clone(), now);
+                        // It may answer the first bytes by itself.
+                        session.set_date(web::date());
+                        Protocol::Http(session)
+                    }
                     // RTMP's session says what is wrong with the rest.
                     _ => Protocol::Rtmp(rtmp::Session::server(shared.session.clone(), shared.seed(), now)),
                 };

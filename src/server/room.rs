@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     base::MonoTime,
-    flv::{TagKind, TagRole},
+    flv::{Change, TagKind, TagRole},
     rtmp::{
         MessageStreamId, SendError,
         session::{CloseReason, Notice, Sent},
@@ -124,8 +124,7 @@ impl Room {
             player.await_keyframe();
         }
         if terms.is_paused {
-            // It gets the headers when it goes on.
-            player.version = self.version.wrapping_sub(1);
+            player.lacks_headers();
             return self.players.push(player);
         }
         for tag in snapshot.headers.iter().chain(&snapshot.gop) {
@@ -139,6 +138,9 @@ impl Room {
             player.note_sent(tag);
             if offer(connection, stream, tag, floor.rules.now) == Err(SendError::WouldExceed) {
                 player.fall_behind(floor.rules.now);
+                if tag.is_configuration() {
+                    player.lacks_headers();
+                }
                 break;
             }
         }
@@ -201,12 +203,18 @@ impl Room {
         if snapshot.is_live && !self.is_live {
             self.set_live(floor, true);
         }
+        let before = self.version;
+        if !say_the_same(&self.headers, &snapshot.headers) {
+            self.version = self.version.wrapping_add(1);
+        }
         self.adopt(floor.rules.now, snapshot);
-        self.version = self.version.wrapping_add(1);
         for player in &mut self.players {
-            // Not slow: its thread was.
             if player.since < snapshot.step {
+                // Not slow: its thread was.
                 player.await_keyframe();
+            } else if player.version == before {
+                // It joined with the same state.
+                player.version = self.version;
             }
         }
     }
@@ -218,9 +226,10 @@ impl Room {
         let gathered = core::mem::take(&mut self.gathered);
         let others = self.hand_out_whole(floor, &gathered);
         for Gathered { step, tag } in &gathered {
+            let before = self.version;
             self.note(floor.rules.now, tag);
             for &at in &others {
-                self.hand_out(floor, at, *step, tag);
+                self.hand_out(floor, at, *step, tag, before);
             }
         }
         for at in others {
@@ -243,8 +252,7 @@ impl Room {
             return others;
         }
         let bundle = Bundle::new(gathered.iter().map(|gathered| &*gathered.tag));
-        let changes = gathered.iter().filter(|gathered| gathered.tag.is_configuration()).count();
-        let version = self.version.wrapping_add(changes as u32);
+        let version = self.version_after(gathered);
         others.extend(order.clone().filter(|&at| !takes_all(&self.players[at])));
         for form in Form::ALL {
             let takes = |player: &Player| player.form == form && takes_all(player);
@@ -263,8 +271,8 @@ impl Room {
                     others.push(at);
                     continue;
                 }
-                // Without a change it may still lack what came while it wanted no sound or no picture.
-                if changes > 0 {
+                // Whoever takes everything lacks nothing.
+                if version != self.version {
                     player.version = version;
                 }
                 flush(connection, player.index, floor.rules.now, staged.as_ref(), floor.troubled);
@@ -276,12 +284,17 @@ impl Room {
         others
     }
 
-    /// Offers one tag to one player.
-    fn hand_out(&mut self, floor: &mut Floor<'_>, at: usize, step: u64, tag: &Arc<SharedTag>) {
+    /// Offers one tag to one player. `before`: the version of the headers without it.
+    fn hand_out(&mut self, floor: &mut Floor<'_>, at: usize, step: u64, tag: &Arc<SharedTag>, before: u32) {
         let rules = floor.rules;
         let player = &mut self.players[at];
         let Some(connection) = floor.sockets.get_mut(player.index) else { return };
-        if step <= player.since {
+        let was_current = player.version == before;
+        let has_it = step <= player.since;
+        if was_current && (has_it || !player.wants(tag.tag().kind)) {
+            player.version = self.version;
+        }
+        if has_it {
             return;
         }
         let media = Media {
@@ -290,8 +303,9 @@ impl Room {
         };
         let admitted = player.admit(tag, connection.protocol.output_len(), media, rules);
         if admitted == Admission::Resume && player.version != self.version {
-            let mut headers = self.headers.iter();
-            if headers.any(|header| offer(connection, player.stream, header, rules.now).is_err()) {
+            let headers = self.headers.at(tag.tag().timestamp);
+            let mut wanted = headers.iter().filter(|header| player.wants(header.tag().kind));
+            if wanted.any(|header| offer(connection, player.stream, header, rules.now).is_err()) {
                 return player.fall_behind(rules.now);
             }
             player.version = self.version;
@@ -311,7 +325,7 @@ impl Room {
         match offer(connection, player.stream, tag, rules.now) {
             Ok(()) => {
                 player.note_sent(tag);
-                if tag.is_configuration() {
+                if was_current {
                     player.version = self.version;
                 }
             }
@@ -321,7 +335,7 @@ impl Room {
                 player.fall_behind(rules.now);
                 player.report(connection, &self.hub, rules);
             }
-            // It closes; its thread removes it in the same turn.
+            // It closes: whoever closed it has released its streams, or is about to (`closing`), which removes it.
             Err(SendError::NotOpen) => {}
         }
     }
@@ -329,14 +343,24 @@ impl Room {
     /// Remembers what the stream has.
     fn note(&mut self, now: MonoTime, tag: &Arc<SharedTag>) {
         if tag.is_configuration() {
-            self.headers.update(tag);
-            self.version = self.version.wrapping_add(1);
+            if changes(&mut self.headers, tag) {
+                self.version = self.version.wrapping_add(1);
+            }
         } else if tag.tag().kind == TagKind::Video && tag.is_frame() {
             self.last_video = Some(now);
             if tag.role() == TagRole::Keyframe {
                 self.last_keyframe = Some(now);
             }
         }
+    }
+
+    /// What the version of the headers will be behind those tags.
+    fn version_after(&self, gathered: &[Gathered]) -> u32 {
+        let mut tags = gathered.iter().map(|gathered| &gathered.tag).filter(|tag| tag.is_configuration());
+        let Some(first) = tags.next() else { return self.version };
+        let mut headers = self.headers.clone();
+        let count = core::iter::once(first).chain(tags).filter(|tag| changes(&mut headers, tag)).count();
+        self.version.wrapping_add(count as u32)
     }
 
     fn adopt(&mut self, now: MonoTime, snapshot: &Snapshot) {
@@ -351,11 +375,17 @@ impl Room {
     fn set_live(&mut self, floor: &mut Floor<'_>, is_live: bool) {
         self.is_live = is_live;
         self.headers = Headers::default();
+        let before = self.version;
         self.version = self.version.wrapping_add(1);
         self.last_video = None;
         self.last_keyframe = None;
         for player in &mut self.players {
-            if self.step <= player.since {
+            let has_it = self.step <= player.since;
+            // There is nothing to lack any more, unless it has joined with what comes later.
+            if !has_it || player.version == before {
+                player.version = self.version;
+            }
+            if has_it {
                 continue;
             }
             player.start_over();
@@ -366,8 +396,9 @@ impl Room {
                 floor.closing.push((player.index, CloseReason::TooSlow));
             } else {
                 connection.notify(player.stream, notice);
-                if !is_live {
-                    connection.end_response(floor.rules.now);
+                // At once, so that nothing of the next publisher comes behind it.
+                if !is_live && connection.end_response(floor.rules.now) {
+                    floor.closing.push((player.index, CloseReason::Done));
                 }
             }
         }
@@ -404,6 +435,19 @@ fn flush(
     }
 }
 
+/// Keeps a tag of configuration; whether it says something new.
+fn changes(headers: &mut Headers, tag: &Arc<SharedTag>) -> bool {
+    matches!(headers.update(tag), Change::Changed | Change::NewSequence)
+}
+
+/// At whatever times.
+fn say_the_same(one: &Headers, other: &Headers) -> bool {
+    let said = |headers: &Headers| -> Vec<_> {
+        headers.iter().map(|tag| (tag.tag().kind, tag.tag().body.clone())).collect()
+    };
+    said(one) == said(other)
+}
+
 fn is_recent(at: Option<MonoTime>, now: MonoTime, span: Duration) -> bool {
     at.is_some_and(|at| now.since(at) < span)
 }
@@ -417,11 +461,25 @@ mod tests {
         path::StreamPath,
         registry::{Policy, Registry},
         shared_tag::OVERHEAD,
-        testing::{audio, feed_port, shared},
+        testing::{audio, feed_port, metadata, shared, video_header},
     };
 
-    #[test]
-    fn a_flood_of_empty_tags_is_not_gathered_without_end() {
+    const NOW: MonoTime = MonoTime(0);
+
+    /// What a room needs, without any connection.
+    fn with_floor(act: impl FnOnce(&mut Floor<'_>)) {
+        act(&mut Floor {
+            rules: Rules { now: NOW, max_queue: 8 << 20, stall_timeout: Duration::from_secs(30) },
+            sockets: &mut Sockets::new(0).unwrap().0,
+            staging: &mut Staging::default(),
+            stats: &Stats::default(),
+            closing: &mut Vec::new(),
+            over: &mut Vec::new(),
+            troubled: &mut Vec::new(),
+        });
+    }
+
+    fn room() -> (Room, Snapshot) {
         let (port, _feeds) = feed_port(1);
         let policy = Policy {
             publish_from: Networks::default(),
@@ -433,23 +491,53 @@ mod tests {
         let registry = Registry::new(policy, port.port().clone());
         let hub = registry.hub(&StreamPath::join("", "", "live/cam").unwrap()).unwrap();
         let slot = Slot { index: 0, generation: 0 };
-        let snapshot = hub.join(MonoTime(0), &port, slot);
-        let mut room = Room::new(MonoTime(0), hub, slot, &snapshot);
-        let mut floor = Floor {
-            rules: Rules { now: MonoTime(0), max_queue: 8 << 20, stall_timeout: Duration::from_secs(30) },
-            sockets: &mut Sockets::new(0).unwrap().0,
-            staging: &mut Staging::default(),
-            stats: &Stats::default(),
-            closing: &mut Vec::new(),
-            over: &mut Vec::new(),
-            troubled: &mut Vec::new(),
-        };
+        let snapshot = hub.join(NOW, &port, slot);
+        (Room::new(NOW, hub, slot, &snapshot), snapshot)
+    }
+
+    #[test]
+    fn a_flood_of_empty_tags_is_not_gathered_without_end() {
+        let (mut room, _) = room();
         let mut empty = audio(0);
         empty.body = Vec::new().into();
         let tag = shared(empty);
-        for step in 1..=20_000 {
-            room.step(&mut floor, step, &Step::Tag(tag.clone(), MonoTime(0)));
-            assert!((1..=MAX_PIECE / OVERHEAD).contains(&room.gathered.len()));
-        }
+        with_floor(|floor| {
+            for step in 1..=20_000 {
+                room.step(floor, step, &Step::Tag(tag.clone(), NOW));
+                assert!((1..=MAX_PIECE / OVERHEAD).contains(&room.gathered.len()));
+            }
+        });
+    }
+
+    /// However they came, and whatever was missed in between.
+    #[test]
+    fn headers_that_are_repeated_are_no_other_version() {
+        let (mut room, mut snapshot) = room();
+        let mut version = room.version;
+        let tags = [
+            (metadata(0, 1), 1),
+            (video_header(0, 1), 1),
+            (metadata(900, 1), 0),
+            (video_header(901, 1), 0),
+            (video_header(902, 2), 1),
+        ];
+        with_floor(|floor| {
+            for (step, (tag, change)) in (1..).zip(tags) {
+                let tag = shared(tag);
+                snapshot.headers.update(&tag);
+                room.step(floor, step, &Step::Tag(tag, NOW));
+                version += change;
+                assert_eq!(room.version_after(&room.gathered), version, "{step}");
+                room.write(floor);
+                assert_eq!(room.version, version, "{step}");
+            }
+            snapshot.step = 90;
+            snapshot.headers = snapshot.headers.at(crate::base::Timestamp(9000));
+            room.resync(floor, &snapshot);
+            assert_eq!(room.version, version);
+            snapshot.headers.update(&shared(video_header(9001, 3)));
+            room.resync(floor, &snapshot);
+            assert_eq!(room.version, version + 1);
+        });
     }
 }

@@ -173,6 +173,32 @@ fn a_track_that_is_not_wanted_does_not_come() {
     }
 }
 
+/// It need not wait for the client to close its side, and a WebSocket client may leave without doing so.
+#[test]
+fn who_has_had_the_whole_stream_is_no_player_any_more() {
+    let (server, address) = start(config());
+    let (mut publisher, out) = Client::publisher(address, "whole");
+    publisher.send(out, &film()[..4]);
+    until("it is live", || ask(address, "HEAD /live/whole.flv HTTP/1.1").0.starts_with("HTTP/1.1 200 "));
+    // The log tells this request from all others by its length.
+    let request = format!("GET /live/whole.flv?{} HTTP/1.1", "x".repeat(777));
+    let mut stream = Stream::new(ask(address, &request).1);
+    stream.up_to(|tag| tag.classify().is_keyframe());
+    let socket = TcpStream::connect(address).unwrap();
+    socket.set_read_timeout(Some(DEADLINE)).unwrap();
+    let (mut web, _) = tungstenite::client("ws://here/live/whole.flv", socket).unwrap();
+    assert!(matches!(web.read(), Ok(Message::Binary(_))));
+    until("the others are gone", || server.stats().connections.value() == 3);
+    web.close(None).unwrap();
+    publisher.with(|session| session.delete_stream(out)).unwrap();
+    assert_eq!(stream.next(), None);
+    until("nobody plays", || server.streams() == 0);
+    assert_eq!(server.stats().connections.value(), 3, "it was let go only with its connection");
+    until("it has had its time", || server.stats().connections.value() == 1);
+    let len = request.len() + "\r\nHost: here\r\n\r\n".len();
+    assert!(logged(&format!("closed: done, {len} bytes in")));
+}
+
 #[test]
 fn what_is_not_there_is_refused_with_the_reason_and_the_connection_goes_on() {
     let (_server, address) = start(config());

@@ -278,6 +278,31 @@ fn a_player_may_refuse_audio_before_it_plays() {
 }
 
 #[test]
+fn sound_that_is_wanted_later_comes_with_its_headers() {
+    let (_server, address) = start(config());
+    let (mut publisher, out) = Client::publisher(address, "cam");
+    let (mut witness, _) = Client::player(address, "cam");
+    publisher.send(out, &[video_header(1), audio_header(), keyframe(0, b"k")]);
+    witness.tags_up_to(|tag| tag.body.ends_with(b"k"));
+    let mut player = Client::connect(address, "live");
+    let stream = player.create_stream();
+    player.with(|session| session.call(stream, "receiveAudio", &[Value::Boolean(false)])).unwrap();
+    player.play(stream, "cam");
+    assert_eq!(player.tags_up_to(|tag| tag.body.ends_with(b"k")), [video_header(1), keyframe(0, b"k")]);
+    player.with(|session| {
+        session.call(stream, "receiveAudio", &[Value::Boolean(true)]).unwrap();
+        session.call(stream, "getStreamLength", &[Value::from("cam")]).unwrap();
+    });
+    player.wait("a reply", |event| matches!(event, Event::Reply { .. }).then_some(()));
+    publisher.send(out, &[inter_frame(40, b"p"), audio(41), audio(61), inter_frame(80, b"q")]);
+    let received = player.tags_up_to(|tag| tag.body.ends_with(b"q"));
+    let header = Tag { timestamp: weir::base::Timestamp(41), ..audio_header() };
+    assert!(received.contains(&header), "{received:?}");
+    let place = |wanted: &Tag| received.iter().position(|tag| tag == wanted);
+    assert!(place(&header) < place(&audio(41)) && received.iter().filter(|tag| **tag == header).count() == 1);
+}
+
+#[test]
 fn writes_are_gathered_as_asked() {
     // Just below what is asked for: the server's clock counts whole milliseconds.
     for (merge, least) in [

@@ -84,6 +84,68 @@ fn follow_each_other(frames: &[(u32, u32)]) -> bool {
     frames.windows(2).all(|pair| pair[0].0 * GOP + pair[0].1 + 1 == pair[1].0 * GOP + pair[1].1)
 }
 
+/// What comes between the last picture before a loss and the first one behind it, which is a keyframe, last.
+/// `meanwhile` is sent while the player has lost something already.
+fn around_a_loss(name: &str, wants_audio: bool, meanwhile: &[Tag]) -> Vec<Tag> {
+    let (server, address) = start(Config { max_queue: 1 << 20, ..config() });
+    let (mut publisher, out) = Client::publisher(address, name);
+    publisher.send(out, &[metadata(1), video_header(1), audio_header()]);
+    let (mut slow, stream) = Client::player(address, name);
+    slow.with(|session| session.call(stream, "receiveAudio", &[Value::Boolean(wants_audio)])).unwrap();
+    let (mut fast, _) = Client::player(address, name);
+    let mut gop = 0;
+    let mut publish_gop = |before: &[Tag]| {
+        publisher.send(out, before);
+        for place in 0..GOP {
+            publisher.send(out, &[numbered(gop, place)]);
+            fast.tags_up_to(|tag| number(tag) == Some((gop, place)));
+        }
+        gop += 1;
+        assert!(gop < 1000, "nothing was dropped");
+    };
+    while server.stats().dropped_tags.value() < 100 {
+        publish_gop(&[]);
+    }
+    publish_gop(meanwhile);
+    let reader = thread::spawn(move || {
+        let mut last = None;
+        let mut between = Vec::new();
+        loop {
+            let tag = slow.tag();
+            between.push(tag);
+            let Some(at) = between.last().and_then(number) else { continue };
+            if last.is_some_and(|last| !follow_each_other(&[last, at])) {
+                return between;
+            }
+            last = Some(at);
+            between.clear();
+        }
+    });
+    while !reader.is_finished() {
+        publish_gop(&[]);
+    }
+    reader.join().unwrap()
+}
+
+#[test]
+fn headers_that_were_only_repeated_are_not_sent_again_after_a_loss() {
+    let between = around_a_loss("again", true, &[metadata(1), video_header(1), audio_header()]);
+    assert_eq!(between.len(), 1, "{:?}", times(&between));
+}
+
+#[test]
+fn headers_that_changed_come_in_time_after_a_loss_if_they_are_wanted() {
+    let other_sound = Tag { body: vec![0xaf, 0, 0x13, 0x88].into(), ..audio_header() };
+    for (name, wants_audio) in [("soundless", false), ("whole", true)] {
+        let between = around_a_loss(name, wants_audio, &[metadata(1), video_header(2), other_sound.clone()]);
+        let time = between.last().unwrap().timestamp;
+        let at_time = |tag: Tag| Tag { timestamp: time, ..tag };
+        let mut expected = vec![metadata(1), at_time(video_header(2))];
+        expected.extend(wants_audio.then(|| at_time(other_sound.clone())));
+        assert!(time.0 > 0 && between[..between.len() - 1] == expected, "{name}: {:?}", times(&between));
+    }
+}
+
 #[test]
 fn a_player_that_keeps_up_gets_pictures_larger_than_its_queue() {
     let (server, address) = start(Config { max_queue: 64 << 10, ..config() });

@@ -3,11 +3,17 @@
 use crate::{client::Setup, common::Failure};
 use weir::server::client::{ClientError, Publisher, RtmpUrl};
 
+/// Where something goes, and how.
+pub(crate) struct Way {
+    pub(crate) setup: Setup,
+    pub(crate) url: RtmpUrl,
+    /// As fast as the server takes it.
+    pub(crate) is_fast: bool,
+}
+
 /// What is sent.
 pub(crate) trait Sending {
-    fn setup(&mut self) -> &mut Setup;
-
-    fn url(&self) -> &RtmpUrl;
+    fn way(&mut self) -> &mut Way;
 
     /// Sends up to its end, over one connection.
     fn send(&mut self, publisher: &mut Publisher) -> Result<(), Stop>;
@@ -20,17 +26,18 @@ pub(crate) trait Sending {
         loop {
             match self.connection() {
                 Ok(how) => {
-                    self.setup().progress.finish(how);
+                    self.way().setup.progress.finish(how);
                     return Ok(());
                 }
                 Err(Stop::Source(failure)) => return Err(failure),
                 Err(Stop::Connection(error)) => {
-                    let setup = self.setup();
+                    let setup = &mut self.way().setup;
                     setup.retry.after(error, &setup.progress)?;
                 }
             }
-            if self.setup().options.interrupt.is_raised() {
-                self.setup().progress.finish("interrupted");
+            let setup = &mut self.way().setup;
+            if setup.options.interrupt.is_raised() {
+                setup.progress.finish("interrupted");
                 return Ok(());
             }
             self.go_back()?;
@@ -39,9 +46,9 @@ pub(crate) trait Sending {
 
     /// One connection. How it ended.
     fn connection(&mut self) -> Result<&'static str, Stop> {
-        let options = self.setup().options.clone();
-        let mut publisher = Publisher::open(self.url(), &options)?;
-        self.setup().retry.connected();
+        let way = self.way();
+        let mut publisher = Publisher::open(&way.url, &way.setup.options)?;
+        way.setup.retry.connected();
         let how = match self.send(&mut publisher) {
             Err(Stop::Connection(ClientError::Interrupted { .. })) => Ok("interrupted"),
             Err(Stop::Connection(error)) => return Err(error.into()),

@@ -3,7 +3,7 @@
 use crate::{
     client::Setup,
     common::Failure,
-    connections::{Sending, Stop},
+    connections::{Sending, Stop, Way},
 };
 use std::time::Instant;
 use weir::{
@@ -11,14 +11,12 @@ use weir::{
         MediaReader,
         pace::{Schedule, Scheduled},
     },
-    server::client::{Publisher, RtmpUrl},
+    server::client::Publisher,
 };
 
 /// A file on its way to a server.
 pub(crate) struct Push<'a> {
-    setup: Setup,
-    url: RtmpUrl,
-    is_fast: bool,
+    way: Way,
     file: File<'a>,
     /// Tags, over all connections.
     sent: u64,
@@ -26,26 +24,20 @@ pub(crate) struct Push<'a> {
 
 impl<'a> Push<'a> {
     pub(crate) fn new(
-        mut setup: Setup,
-        url: RtmpUrl,
+        mut way: Way,
         path: &'a str,
         reader: Box<dyn MediaReader + Send>,
         rounds: u64,
-        is_fast: bool,
     ) -> Push<'a> {
         let file = File::new(path, reader, rounds);
-        setup.progress.set_length(file.length.filter(|_| rounds > 0).map(|length| length * rounds));
-        Push { setup, url, is_fast, file, sent: 0 }
+        way.setup.progress.set_length(file.length.filter(|_| rounds > 0).map(|length| length * rounds));
+        Push { way, file, sent: 0 }
     }
 }
 
 impl Sending for Push<'_> {
-    fn setup(&mut self) -> &mut Setup {
-        &mut self.setup
-    }
-
-    fn url(&self) -> &RtmpUrl {
-        &self.url
+    fn way(&mut self) -> &mut Way {
+        &mut self.way
     }
 
     /// To the last keyframe that was sent.
@@ -56,11 +48,11 @@ impl Sending for Push<'_> {
     fn send(&mut self, publisher: &mut Publisher) -> Result<(), Stop> {
         let started = Instant::now();
         let mut start = None;
-        while let Some(Scheduled { due, tag }) = self.file.next(&self.setup)? {
+        while let Some(Scheduled { due, tag }) = self.file.next(&self.way.setup)? {
             // A connection begins with what is due now.
             let start = *start.get_or_insert(due);
             let at = started + due.saturating_sub(start);
-            let behind = if self.is_fast {
+            let behind = if self.way.is_fast {
                 None
             } else {
                 publisher.serve(at)?;
@@ -69,7 +61,7 @@ impl Sending for Push<'_> {
             publisher.send_tag(&tag)?;
             self.sent += 1;
             let position = u64::try_from(due.as_millis()).unwrap_or(u64::MAX);
-            self.setup.progress.tag(position, tag.body.len(), behind);
+            self.way.setup.progress.tag(position, tag.body.len(), behind);
         }
         Ok(())
     }

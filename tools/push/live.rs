@@ -4,26 +4,23 @@
 //! force and the next keyframe.
 
 use crate::{
-    client::Setup,
     common::Failure,
-    connections::{Sending, Stop},
+    connections::{Sending, Stop, Way},
 };
 use std::time::{Duration, Instant};
 use weir::{
     base::{MonoTime, Timestamp},
     flv::{Configuration, Tag, TagKind, TagRole},
     server::{
-        client::{ClientOptions, Publisher, RtmpUrl},
+        client::{ClientOptions, Publisher},
         source::{Input, Produced, Producer},
     },
 };
 
 /// A live source on its way to a server.
 pub(crate) struct Push<'a> {
-    setup: Setup,
-    url: RtmpUrl,
+    way: Way,
     spec: &'a str,
-    is_fast: bool,
     started: Instant,
     producer: Box<dyn Producer>,
     configuration: Configuration,
@@ -33,23 +30,16 @@ pub(crate) struct Push<'a> {
 
 impl<'a> Push<'a> {
     /// Opens the source.
-    pub(crate) fn new(
-        setup: Setup,
-        url: RtmpUrl,
-        spec: &'a str,
-        input: &Input,
-        is_fast: bool,
-    ) -> Result<Push<'a>, Failure> {
-        let client = ClientOptions { interrupt: setup.options.interrupt.clone(), ..ClientOptions::default() };
-        let printer = setup.progress.printer();
+    pub(crate) fn new(way: Way, spec: &'a str, input: &Input) -> Result<Push<'a>, Failure> {
+        let interrupt = way.setup.options.interrupt.clone();
+        let client = ClientOptions { interrupt, ..ClientOptions::default() };
+        let printer = way.setup.progress.printer();
         let listener = Box::new(move |line: &str| printer.line(line));
         let producer = input.open(MonoTime(0), &client, listener);
         let producer = producer.map_err(|error| Failure::run(spec, error))?;
         Ok(Push {
-            setup,
-            url,
+            way,
             spec,
-            is_fast,
             started: Instant::now(),
             producer,
             configuration: Configuration::default(),
@@ -63,18 +53,14 @@ impl<'a> Push<'a> {
         let first = *self.first.get_or_insert(tag.timestamp);
         let position = tag.timestamp.wrapping_sub(first) as i32;
         let position = u64::try_from(position).unwrap_or(0);
-        self.setup.progress.tag(position, tag.body.len(), Some(behind));
+        self.way.setup.progress.tag(position, tag.body.len(), Some(behind));
         Ok(())
     }
 }
 
 impl Sending for Push<'_> {
-    fn setup(&mut self) -> &mut Setup {
-        &mut self.setup
-    }
-
-    fn url(&self) -> &RtmpUrl {
-        &self.url
+    fn way(&mut self) -> &mut Way {
+        &mut self.way
     }
 
     /// It cannot.
@@ -90,7 +76,7 @@ impl Sending for Push<'_> {
             let failed = |error| Stop::Source(Failure::run(self.spec, error));
             match self.producer.next(now).map_err(failed)? {
                 Produced::Tag { tag, due } => {
-                    if !self.is_fast && due > now {
+                    if !self.way.is_fast && due > now {
                         publisher.serve(self.started + Duration::from_millis(due.0))?;
                     }
                     self.configuration.update(&tag);
@@ -112,7 +98,8 @@ impl Sending for Push<'_> {
                     }
                 }
                 Produced::Damaged(places) => {
-                    self.setup.progress.line(&format!("{}: {places} damaged places passed over", self.spec));
+                    let line = format!("{}: {places} damaged places passed over", self.spec);
+                    self.way.setup.progress.line(&line);
                 }
                 // It may begin anew.
                 Produced::Nothing | Produced::Ended(_) => publisher.serve(Instant::now())?,

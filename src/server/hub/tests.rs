@@ -98,6 +98,23 @@ fn a_changed_sequence_header_drops_the_gop_and_a_repeated_one_does_not() {
     assert_eq!(hub.join(NOW, &port, SLOT).gop.len(), 1);
 }
 
+/// Codecs without sequence headers, and nothing kept for late joiners.
+#[test]
+fn a_kind_that_has_come_once_is_a_track_of_the_stream() {
+    let hub = Hub::new(StreamPath::join("live", "", "cam").unwrap(), 0, None);
+    let claim = publisher(&hub);
+    assert_eq!(hub.tracks(), (false, false));
+    // In the middle of a group of pictures: they follow with the next keyframe.
+    publish(&hub, claim, vec![inter_frame(0)]);
+    assert_eq!(hub.tracks(), (false, true));
+    publish(&hub, claim, vec![audio(10), keyframe(40)]);
+    assert_eq!(hub.tracks(), (true, true));
+    hub.end(claim);
+    let claim = publisher(&hub);
+    publish(&hub, claim, vec![audio(0)]);
+    assert_eq!(hub.tracks(), (true, false));
+}
+
 #[test]
 fn pictures_before_the_first_keyframe_go_nowhere_and_audio_does() {
     let hub = hub();

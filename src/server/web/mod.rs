@@ -119,6 +119,7 @@ fn unread(request: &Request) -> Option<Response> {
     Some(Response::not_allowed(request.path(), &allowed))
 }
 
-fn date() -> Date {
+/// The time of day.
+pub(super) fn date() -> Date {
     Date(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
 }
