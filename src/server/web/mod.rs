@@ -110,7 +110,7 @@ impl Connection {
             etag: Some(asset.etag().into()),
             modified: None,
         };
-        let mut response = resource.answer_from(request, &[Payload::from(asset.bytes)]);
+        let mut response = resource.answer_from(request, &[Payload::from_static(asset.bytes)]);
         for (name, value) in asset.headers() {
             response = response.header(name, value);
         }
