@@ -1,7 +1,7 @@
 //! Request bodies: bytes of the peer -> one body, by its length or in chunks (RFC 9112, 6 and 7.1).
 //!
-//! Chunk extensions and trailer fields are passed over; a blank behind a size is refused, as readers disagree about it. Bounds: `max_body_len`; `max_head_len` for all extensions and
-//! trailers together; [`MAX_SIZE_DIGITS`].
+//! Chunk extensions and trailer fields are passed over; a blank behind a size is refused, as readers disagree about it.
+//! Bounds: `max_body_len`; `max_head_len` for all extensions and trailers together; [`MAX_SIZE_DIGITS`].
 
 use super::{Limits, Refusal};
 use crate::base::Payload;

@@ -60,13 +60,15 @@ impl Framing {
         }
     }
 
-    /// Queues a piece with what stands around it; nothing for an empty one, which would end chunks.
-    pub(super) fn push(self, output: &mut Output, body: &Payload) {
+    /// Queues a piece of response number `response` with what stands around it; nothing for an empty one, which would
+    /// end chunks.
+    pub(super) fn push(self, output: &mut Output, response: u32, body: &Payload) {
         if body.is_empty() {
             return;
         }
-        output.push_owned(self.prefix(body.len()).as_ref(), Purpose::Rest);
-        output.push_shared(body.clone(), Purpose::Rest);
+        let start = Purpose::Start(response);
+        output.push_owned(self.prefix(body.len()).as_ref(), start);
+        output.push_shared(body.clone(), if self == Framing::Plain { start } else { Purpose::Rest });
         output.push_owned(self.suffix(), Purpose::Rest);
     }
 
@@ -154,7 +156,7 @@ mod tests {
                 let body = alloc::vec![7; len];
                 let piece = Piece::new(framing, |bytes| bytes.extend_from_slice(&body));
                 let mut output = Output::new();
-                framing.push(&mut output, &piece.body());
+                framing.push(&mut output, 1, &piece.body());
                 assert_eq!(output.to_vec(), &**piece.bytes(), "{framing:?} {len}");
                 assert_eq!(&*piece.body(), &*body);
                 assert!(piece.bytes().len() <= framing.framed_len(len));

@@ -44,9 +44,14 @@ pub(super) struct Head {
 }
 
 impl Reader {
-    /// Nothing of a request has come.
+    /// Nothing of a request has come: empty lines before one are none, whole or half.
     pub(super) fn is_empty(&self) -> bool {
-        self.bytes.is_empty() && self.empty_lines == 0
+        matches!(self.bytes[..], [] | [b'\r'])
+    }
+
+    /// What has come asks for a head alone.
+    pub(super) fn is_for_head(&self) -> bool {
+        is_for_head(&self.bytes)
     }
 
     /// Takes bytes up to the end of the head at most; how many, and the head when it is complete.
@@ -85,6 +90,11 @@ impl Reader {
         }
         Ok((input.len(), None))
     }
+}
+
+/// The request that begins so asks for a head alone: its refusal must have no body either.
+pub(super) fn is_for_head(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"HEAD ")
 }
 
 /// What a complete head says.

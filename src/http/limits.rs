@@ -1,7 +1,9 @@
 //! Every ceiling of an HTTP session, with its default and the reason for it.
 //!
 //! A peer can make a session hold at most one head, one body and one unfinished WebSocket message (in buffers that grow
-//! by doubling as bytes arrive), `max_queued_events` events and `max_queued_output` bytes of output. Requests that
+//! by doubling as bytes arrive) and `max_queued_events` events. What waits to be written is `max_queued_replies` bytes of
+//! responses and one response more, however long its body, and media up to `max_queued_output` bytes in all, or one
+//! larger piece. Bodies are shared: what they cost is the application's, and only once where it keeps them. Requests that
 //! are pipelined behind one that is being answered are not taken at all: they wait with the caller and in the kernel.
 //! `None` means no limit, never 0.
 
@@ -24,8 +26,8 @@ pub struct Limits {
     pub max_queued_events: usize,
     /// Bytes that wait to be written before media is refused. 8 MiB: some seconds of video.
     pub max_queued_output: usize,
-    /// Bytes of responses (all but streamed bodies) that wait to be written before reading stops. 64 KiB: keeps a peer
-    /// that pipelines requests and never reads from growing the queue.
+    /// Bytes of responses (all but streamed bodies) that wait to be written before reading stops; the one that reaches
+    /// them is queued whole. 64 KiB: keeps a peer that pipelines requests and never reads from growing the queue.
     pub max_queued_replies: usize,
     /// From the start of the session, or from the first byte of a later request, to the end of its head: 408 beyond.
     /// 10 s.
@@ -34,11 +36,13 @@ pub struct Limits {
     pub body_timeout: Option<Duration>,
     /// From the end of a response to the first byte of the next request. 60 s.
     pub idle_timeout: Option<Duration>,
-    /// Without any byte from a WebSocket client before it is pinged. 30 s: proxies drop silent connections after 60.
+    /// Without any byte from a WebSocket client, and with nothing that waits to be written to it, before it is pinged.
+    /// 30 s: proxies drop silent connections after 60.
     pub ping_interval: Option<Duration>,
-    /// From a ping to any byte of the WebSocket client. 60 s.
+    /// From a ping to any byte of the WebSocket client, while nothing waits to be written to it. 60 s.
     pub ping_timeout: Duration,
-    /// From our close, once everything is written, to the peer's: time for it to read the last response. 2 s.
+    /// From our close, once everything is written, to the peer's: time for it to read the last response. For who was too
+    /// slow from our close on. 2 s.
     pub linger_timeout: Duration,
 }
 

@@ -35,7 +35,9 @@ enum Asked {
 }
 
 impl Resource {
-    /// The response to a GET or HEAD for a resource that is in memory, in pieces; they are shared, not copied.
+    /// The response to a GET or HEAD for a resource that is in memory, in pieces; they are shared, not copied. All of them
+    /// wait in the session until they are written, beside `max_queued_replies` bytes of responses before: what is large
+    /// and not in memory anyhow is for [`Resource::answer`].
     pub fn answer_from(&self, request: &Request, pieces: &[Payload]) -> Response {
         let (response, range) = self.answer(request);
         if !matches!(response.body, Body::Sized(_)) {

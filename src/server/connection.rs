@@ -524,6 +524,10 @@ impl Connection {
         cx.shared.stats.bytes_in.add(bytes_in);
         cx.shared.stats.bytes_out.add(bytes_out);
         let end = self.end.take().unwrap_or(End::PeerClosed);
+        if self.protocol.http().is_some_and(|session| session.is_cut()) {
+            // Closing resets it then. What fails because the peer has left is of no interest.
+            let _ = socket2::SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
+        }
         if let Some(recorder) = self.recorder.take() {
             recorder.end(matches!(end, End::Io(_)) || self.is_broken);
         }

@@ -229,3 +229,30 @@ fn a_stalled_player_is_closed() {
     assert!(logged("closed: too slow"));
     drop(stalled);
 }
+
+#[test]
+fn a_stalled_player_over_http_is_told_by_a_reset_that_this_is_not_the_end_of_the_stream() {
+    let config = Config { max_queue: 256 << 10, stall_timeout: Duration::from_millis(300), ..config() };
+    let (server, address) = start(config);
+    let (mut publisher, out) = Client::publisher(address, "cam");
+    let (mut fast, _) = Client::player(address, "cam");
+    publisher.send(out, &[numbered(0, 0)]);
+    fast.tags_up_to(|tag| number(tag) == Some((0, 0)));
+    let mut stalled = TcpStream::connect(address).unwrap();
+    stalled.set_read_timeout(Some(DEADLINE)).unwrap();
+    write!(stalled, "GET /live/cam.flv HTTP/1.1\r\nHost: here\r\n\r\n").unwrap();
+    let mut status = [0; 12];
+    stalled.read_exact(&mut status).unwrap();
+    assert_eq!(&status, b"HTTP/1.1 200");
+    let mut gop = 1;
+    until("the stalled player is closed", || {
+        for place in 0..GOP {
+            publisher.send(out, &[numbered(gop, place)]);
+            fast.tags_up_to(|tag| number(tag) == Some((gop, place)));
+        }
+        gop += 1;
+        server.stats().connections.value() == 2
+    });
+    let error = stalled.read_to_end(&mut Vec::new()).unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+}

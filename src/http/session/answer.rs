@@ -40,6 +40,7 @@ impl Session {
             _ if left == Some(0) => {}
             _ => {
                 self.deadline = None;
+                self.ends_with_connection = !has_end;
                 self.phase = Phase::Sending(Sending { framing, left, keeps_alive });
                 return Next::Body(framing);
             }
@@ -59,7 +60,7 @@ impl Session {
     pub(super) fn finish_response(&mut self, keeps_alive: bool) {
         if keeps_alive && !self.is_half_closed {
             self.phase = Phase::Head(head::Reader::default());
-            self.set_deadline(Timer::Idle, self.limits.idle_timeout);
+            self.set_deadline(Timer::Idle);
         } else {
             self.start_closing();
         }
@@ -67,18 +68,21 @@ impl Session {
 
     /// Answers a request that cannot be trusted, and closes.
     pub(super) fn refuse(&mut self, why: Refusal) {
-        let path = match &self.phase {
-            Phase::Body(body) => body.0.request.path(),
-            _ => "",
-        };
+        match core::mem::replace(&mut self.phase, Phase::Closing) {
+            Phase::Head(reader) => self.refuse_with("", reader.is_for_head(), why),
+            Phase::Body(body) => {
+                let request = &body.0.request;
+                self.refuse_with(request.path(), request.method() == Method::Head, why);
+            }
+            _ => self.refuse_with("", false, why),
+        }
+    }
+
+    /// As `refuse`, for a request that is known to be for that path, or for a head alone.
+    pub(super) fn refuse_with(&mut self, path: &str, is_head: bool, why: Refusal) {
         let response = Response::error_for(path, why.status(), why.reason());
-        let asked = Asked {
-            id: RequestId(0),
-            is_head: false,
-            version: Version::Http11,
-            keeps_alive: false,
-            accept_key: None,
-        };
+        let version = Version::Http11;
+        let asked = Asked { id: RequestId(0), is_head, version, keeps_alive: false, key: None };
         self.write_response(&asked, &response);
         self.events.push_back(Event::Refused(why));
     }

@@ -12,10 +12,9 @@ impl Session {
                 }
                 self.refuse(Refusal::TooSlow(timer));
             }
-            // The peer still reads the last response.
-            Timer::Idle if !self.output.is_empty() => self.set_deadline(timer, self.limits.idle_timeout),
-            Timer::Linger if !self.output.is_empty() => {
-                self.set_deadline(timer, Some(self.limits.linger_timeout));
+            // The peer still reads the last response, or media that an answer or a ping stands behind.
+            Timer::Idle | Timer::Linger | Timer::PingDue | Timer::PingReply if self.awaits_reader() => {
+                self.set_deadline(timer);
             }
             Timer::Idle | Timer::Linger => self.close_now(),
             Timer::PingDue => self.ping(),
@@ -24,7 +23,27 @@ impl Session {
         Ok(())
     }
 
-    /// Re-armed lazily, as in RTMP: input only notes the time.
+    /// Output waits, so whether the peer lives is seen by what it takes, which the caller watches. Who was too slow has had
+    /// that time.
+    fn awaits_reader(&self) -> bool {
+        !self.output.is_empty() && !self.is_too_slow
+    }
+
+    /// Sets the deadline, in place of the one before, if the limits have it.
+    pub(super) fn set_deadline(&mut self, timer: Timer) {
+        let rest = match timer {
+            Timer::Head => self.limits.head_timeout,
+            Timer::Body => self.limits.body_timeout,
+            Timer::Idle => self.limits.idle_timeout,
+            Timer::PingDue => self.limits.ping_interval,
+            Timer::PingReply => Some(self.limits.ping_timeout),
+            Timer::Linger => Some(self.limits.linger_timeout),
+        };
+        self.deadline = rest.map(|rest| (timer, self.now + rest));
+    }
+
+    /// Sent while nothing else waits, so that the time for the answer runs from when it has left, not from when it was
+    /// queued behind seconds of video. Re-armed lazily, as in RTMP: input only notes the time.
     fn ping(&mut self) {
         let Some(interval) = self.limits.ping_interval else { return };
         let due = self.last_input + interval;
@@ -32,7 +51,7 @@ impl Session {
             self.deadline = Some((Timer::PingDue, due));
         } else {
             self.send_control(Opcode::Ping, &[]);
-            self.set_deadline(Timer::PingReply, Some(self.limits.ping_timeout));
+            self.set_deadline(Timer::PingReply);
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The body of the fuzz target `http`, which unit tests run as well.
 //!
 //! Invariants: no panic; the same bytes cut differently give the same events and output; paths hold nothing that could
-//! climb; queues stay under their limits by at most one response; every response is one that `httparse` reads; a closed
-//! session asks for nothing.
+//! climb; queues pass their limits by at most one response; every response is one that `httparse` reads; a closed
+//! session asks for nothing, and one that closes has a deadline.
 
 use super::*;
 use crate::http::{Method, Request, mime, websocket};
@@ -40,6 +40,8 @@ fn check(session: &Session) {
     if session.state() == State::Closed {
         assert_eq!(session.poll_timeout(), None);
     }
+    assert!(!session.is_too_slow || matches!(session.state(), State::Closing | State::Closed));
+    assert!(session.state() != State::Closing || session.poll_timeout().is_some());
 }
 
 fn check_request(request: &Request) {
@@ -161,7 +163,10 @@ fn operate(data: &[u8]) {
             }
             9 => any(session.send_text("text")),
             10 => any(session.end(now)),
-            11 if *argument > 200 => session.close(now, CloseReason::Shutdown),
+            11 if *argument > 200 => {
+                let why = [CloseReason::Shutdown, CloseReason::TooSlow][usize::from(argument & 1)];
+                session.close(now, why);
+            }
             12 => session.advance_output(session.output_len().min(usize::from(*argument) * 16)),
             13 => {
                 if let Some((id, _)) = waiting.last() {

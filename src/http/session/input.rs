@@ -1,7 +1,6 @@
 //! What the bytes of the peer do, phase by phase.
 
 use super::*;
-use crate::http::{request::Method, websocket};
 use alloc::vec::Vec;
 use reader::Incoming;
 
@@ -11,14 +10,15 @@ impl Session {
         self.last_input = self.now;
         // Any byte of the peer counts as the answer to a ping.
         if let Some((Timer::PingReply, _)) = self.deadline {
-            self.set_deadline(Timer::PingDue, self.limits.ping_interval);
+            self.set_deadline(Timer::PingDue);
         }
         match &mut self.phase {
             Phase::Head(reader) => {
                 let received = reader.receive(input, &self.limits);
+                let has_begun = !reader.is_empty() || !matches!(received, Ok((_, None)));
                 // The first request's deadline runs since the connection was made.
-                if self.deadline.is_none_or(|(timer, _)| timer == Timer::Idle) {
-                    self.set_deadline(Timer::Head, self.limits.head_timeout);
+                if has_begun && self.deadline.is_none_or(|(timer, _)| timer == Timer::Idle) {
+                    self.set_deadline(Timer::Head);
                 }
                 match received {
                     Ok((taken, None)) => taken,
@@ -26,7 +26,10 @@ impl Session {
                         self.handle_head(head);
                         taken
                     }
-                    Err(why) => self.discard(input, why),
+                    Err(why) => {
+                        self.refuse(why);
+                        input.len()
+                    }
                 }
             }
             Phase::Body(body) => match body.1.receive(input, &self.limits) {
@@ -34,7 +37,10 @@ impl Session {
                     self.ask_if_complete();
                     taken
                 }
-                Err(why) => self.discard(input, why),
+                Err(why) => {
+                    self.refuse(why);
+                    input.len()
+                }
             },
             Phase::Sending(sending) => {
                 // It may have held the next request.
@@ -58,22 +64,18 @@ impl Session {
         }
     }
 
-    fn discard(&mut self, input: &[u8], why: Refusal) -> usize {
-        self.refuse(why);
-        input.len()
-    }
-
     fn handle_head(&mut self, bytes: Vec<u8>) {
+        let is_for_head = head::is_for_head(&bytes);
         let head = match head::parse(bytes, &self.limits) {
             Ok(head) => head,
-            Err(why) => return self.refuse(why),
+            Err(why) => return self.refuse_with("", is_for_head, why),
         };
         if head.expects_continue && head.body != body::Framing::Length(0) {
             self.output.push_owned(b"HTTP/1.1 100 Continue\r\n\r\n", Purpose::Reply);
         }
         let reader = body::Reader::new(head.body);
         self.phase = Phase::Body(Box::new((head, reader)));
-        self.set_deadline(Timer::Body, self.limits.body_timeout);
+        self.set_deadline(Timer::Body);
         self.ask_if_complete();
     }
 
@@ -93,7 +95,7 @@ impl Session {
             is_head: request.method == Method::Head,
             version: request.version,
             keeps_alive,
-            accept_key: websocket::accept_key(&request),
+            key: websocket::key(&request),
         }));
         self.events.push_back(Event::Request { id, request: Box::new(request) });
     }

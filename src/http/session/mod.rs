@@ -13,7 +13,11 @@
 //! behind the answer. **Errors** are what cannot be answered; they are fatal and sticky.
 //!
 //! **A peer that reads nothing** is the caller's to notice: as long as output waits, no deadline here ends a session that
-//! is idle or closing.
+//! is idle, plays or is closing. Once the caller has called it [`CloseReason::TooSlow`], what has not begun to leave is
+//! dropped and the linger time is the last, however little the peer takes meanwhile.
+//!
+//! **A body that ends with the connection** is whole for the peer when that is closed in order. Where it is not whole
+//! ([`Session::is_cut`]), the caller resets the connection instead.
 //!
 //! **The peer's end.** A client may close its side behind its request and wait for the response: after `handle_eof` the
 //! session lives on, in [`State::Open`] or [`State::Closing`], until that is written. Only [`State::Closed`] is the end.
@@ -36,17 +40,17 @@ use super::{
     date::Date,
     framing::{Framing, Piece},
     head::{self, Head},
-    request::Version,
+    request::{Method, Version},
     response::{Body, Response, Status},
     websocket::{
-        CloseCode,
+        self, CloseCode,
         frame::{self, Opcode},
         reader,
     },
 };
 use crate::base::{CloseReason, MonoTime, Output, Payload, Purpose, SendError, State};
 use alloc::{boxed::Box, collections::VecDeque, string::String};
-use core::{fmt::Write, time::Duration};
+use core::fmt::Write;
 
 /// One HTTP connection of a server; see the module.
 #[derive(Debug)]
@@ -55,8 +59,14 @@ pub struct Session {
     output: Output,
     bytes_out: u64,
     phase: Phase,
+    /// Of the next request; pieces of a body have it for their response's number.
+    next_request: u32,
     /// The peer has closed its side.
     is_half_closed: bool,
+    /// It was closed as such.
+    is_too_slow: bool,
+    /// A body was sent, or is, whose end only the connection's tells.
+    ends_with_connection: bool,
     limits: Limits,
     deadline: Option<(Timer, MonoTime)>,
     /// Time of the last call that brought one.
@@ -65,7 +75,6 @@ pub struct Session {
     date: Option<Date>,
     bytes_in: u64,
     requests: u64,
-    next_request: u32,
     events: VecDeque<Event>,
 }
 
@@ -92,8 +101,8 @@ struct Asked {
     is_head: bool,
     version: Version,
     keeps_alive: bool,
-    /// `Sec-WebSocket-Accept`, if it is a handshake.
-    accept_key: Option<String>,
+    /// What a handshake is to be answered with, if it is one.
+    key: Option<websocket::Key>,
 }
 
 #[derive(Debug)]
@@ -123,7 +132,10 @@ impl Session {
             output: Output::new(),
             bytes_out: 0,
             phase: Phase::Head(head::Reader::default()),
+            next_request: 1,
             is_half_closed: false,
+            is_too_slow: false,
+            ends_with_connection: false,
             limits,
             deadline,
             now,
@@ -131,7 +143,6 @@ impl Session {
             date: None,
             bytes_in: 0,
             requests: 0,
-            next_request: 1,
             events: VecDeque::new(),
         }
     }
@@ -220,15 +231,15 @@ impl Session {
         protocol: Option<&str>,
     ) -> Result<(), ApiMisuse> {
         self.now = now;
-        let mut asked = self.take_asked(request)?;
-        let Some(key) = asked.accept_key.take() else {
+        let asked = self.take_asked(request)?;
+        let Some(key) = &asked.key else {
             self.phase = Phase::Deciding(asked);
             return Err(ApiMisuse::WrongState);
         };
         let mut response = Response::new(Status::SWITCHING_PROTOCOLS)
             .header("Upgrade", "websocket")
             .header("Connection", "Upgrade")
-            .header("Sec-WebSocket-Accept", key);
+            .header("Sec-WebSocket-Accept", websocket::accept(key));
         if let Some(protocol) = protocol {
             response = response.header("Sec-WebSocket-Protocol", String::from(protocol));
         }
@@ -241,7 +252,7 @@ impl Session {
         }
         self.phase = Phase::WebSocket(Box::default());
         self.last_input = now;
-        self.set_deadline(Timer::PingDue, self.limits.ping_interval);
+        self.set_deadline(Timer::PingDue);
         Ok(())
     }
 
@@ -252,7 +263,7 @@ impl Session {
     /// than was announced.
     pub fn send(&mut self, body: &Payload) -> Result<(), SendError> {
         let framing = self.room_for(body.len(), |framing| framing.framed_len(body.len()))?;
-        framing.push(&mut self.output, body);
+        framing.push(&mut self.output, self.next_request, body);
         Ok(())
     }
 
@@ -266,7 +277,7 @@ impl Session {
             return self.send(&piece.body());
         }
         self.room_for(piece.body_len(), |_| piece.bytes().len())?;
-        self.output.push_shared(piece.bytes().clone(), Purpose::Rest);
+        self.output.push_shared(piece.bytes().clone(), Purpose::Start(self.next_request));
         Ok(())
     }
 
@@ -277,7 +288,8 @@ impl Session {
     pub fn send_text(&mut self, text: &str) -> Result<(), SendError> {
         let Phase::WebSocket(_) = self.phase else { return Err(SendError::NotOpen) };
         self.room_for(text.len(), |framing| framing.framed_len(text.len()))?;
-        self.output.push_owned(frame::header(Opcode::Text, text.len()).as_ref(), Purpose::Rest);
+        let start = Purpose::Start(self.next_request);
+        self.output.push_owned(frame::header(Opcode::Text, text.len()).as_ref(), start);
         self.output.push_shared(text.as_bytes().into(), Purpose::Rest);
         Ok(())
     }
@@ -305,19 +317,28 @@ impl Session {
     }
 
     /// Ends the connection: answers what waits for an answer with 503, ends a stream as its framing has it, then
-    /// `State::Closing`.
+    /// `State::Closing`. Who is too slow loses the pieces that have not begun to leave, and is told by what its framing has
+    /// for that: no end of the chunks, fewer bytes than announced, a Close. Nothing tells a player without framing
+    /// ([`Framing::Plain`] of unknown length), which is `State::Closed` at once, and cut ([`Session::is_cut`]).
     pub fn close(&mut self, now: MonoTime, why: CloseReason) {
         self.now = now;
+        let is_too_slow = why == CloseReason::TooSlow;
+        self.is_too_slow |= is_too_slow;
+        if is_too_slow && matches!(self.phase, Phase::Sending(_) | Phase::WebSocket(_)) {
+            // Of the newest response, behind which nothing stands that could be taken for the rest of it.
+            self.output.drop_media(self.next_request);
+        }
         match core::mem::replace(&mut self.phase, Phase::Closing) {
             Phase::Deciding(asked) => {
                 let response =
                     Response::error(Status::SERVICE_UNAVAILABLE, "the server ends this connection");
                 self.write_response(&asked, &response.close());
             }
+            // Shall not take what it has for all there was.
+            Phase::Sending(_) if is_too_slow && self.ends_with_connection => self.close_now(),
             phase @ Phase::Sending(_) => {
                 self.phase = phase;
-                // Who was too slow shall not take what it has for all there was.
-                if why != CloseReason::TooSlow {
+                if !is_too_slow {
                     self.end_chunks();
                 }
                 self.start_closing();
@@ -330,6 +351,8 @@ impl Session {
                     CloseReason::TooSlow | CloseReason::TakenOver | CloseReason::Kicked => CloseCode::POLICY,
                 });
             }
+            // A second time moves no deadline.
+            Phase::Closing => {}
             phase => {
                 self.phase = phase;
                 self.start_closing();
@@ -404,6 +427,11 @@ impl Session {
         }
     }
 
+    /// The peer would take what it has for a whole body if the connection ended in order now: it has to be reset.
+    pub fn is_cut(&self) -> bool {
+        self.ends_with_connection && (self.is_too_slow || !self.output.is_empty())
+    }
+
     /// Counters.
     pub fn stats(&self) -> Stats {
         Stats { bytes_in: self.bytes_in, bytes_out: self.bytes_out, requests: self.requests }
@@ -452,16 +480,12 @@ impl Session {
         self.output.push_owned(payload, Purpose::Reply);
     }
 
-    fn set_deadline(&mut self, timer: Timer, rest: Option<Duration>) {
-        self.deadline = rest.map(|rest| (timer, self.now + rest));
-    }
-
     fn start_closing(&mut self) {
         if matches!(self.phase, Phase::Closed | Phase::Failed(_)) {
             return;
         }
         self.phase = Phase::Closing;
-        self.set_deadline(Timer::Linger, Some(self.limits.linger_timeout));
+        self.set_deadline(Timer::Linger);
         self.close_if_done();
     }
 

@@ -160,6 +160,28 @@ fn a_head_request_gets_the_head_alone() {
 }
 
 #[test]
+fn a_head_request_that_is_refused_gets_the_head_alone() {
+    for (wire, status) in [
+        ("HEAD / HTTP/1.1\r\n\r\n", "400"),
+        ("HEAD / HTTP/2.0\r\n\r\n", "505"),
+        ("HEAD / HTTP/1.1\r\nHost: a\n", "400"),
+        ("HEAD / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nx", "400"),
+        ("HEAD / HTTP/1.1\r\n", "408"),
+        ("HEAD / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n", "408"),
+    ] {
+        for cut in [1, usize::MAX] {
+            let mut peer = Peer::new();
+            peer.offer(NOW, wire.as_bytes(), cut);
+            peer.session.handle_timeout(MonoTime(30_000)).unwrap();
+            assert!(matches!(peer.session.poll_event(), Some(Event::Refused(_))));
+            let heard = peer.heard();
+            assert!(heard.starts_with(&format!("HTTP/1.1 {status} ")), "{heard}");
+            assert!(heard.contains("Content-Length: ") && heard.ends_with("\r\n\r\n"), "{heard}");
+        }
+    }
+}
+
+#[test]
 fn responses_without_a_body_have_no_length_either() {
     for status in [Status::NO_CONTENT, Status::NOT_MODIFIED] {
         let answer = Peer::new().ask(head("GET /", ""), &Response::text(mime::TEXT, "x").status(status));
@@ -261,7 +283,13 @@ fn a_client_that_leaves_inside_a_request_is_an_error_and_between_two_it_is_none(
     let mut peer = Peer::new();
     peer.ask(head("GET /", ""), &Response::new(Status::OK));
     assert_eq!((peer.session.handle_eof(NOW), peer.state()), (Ok(()), State::Closed));
-    for part in ["GET", "\r\n", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab"] {
+    for spare in ["\r\n", "\r"] {
+        let mut peer = Peer::new();
+        peer.ask(head("GET /", ""), &Response::new(Status::OK));
+        peer.say(spare);
+        assert_eq!((peer.session.handle_eof(NOW), peer.state()), (Ok(()), State::Closed));
+    }
+    for part in ["GET", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab"] {
         let mut peer = Peer::new();
         peer.say(part);
         let error = peer.session.handle_eof(NOW).unwrap_err();
@@ -315,6 +343,77 @@ fn each_deadline_ends_what_it_is_for() {
     assert_eq!((peer.session.handle_timeout(at(7.0)), peer.state()), (Ok(()), State::Closing));
     peer.write();
     assert_eq!((peer.session.handle_timeout(at(9.0)), peer.state()), (Ok(()), State::Closed));
+}
+
+#[test]
+fn an_empty_line_behind_a_request_begins_no_other() {
+    let at = |seconds: u64| MonoTime(seconds * 1000);
+    for cut in [1, 2] {
+        let mut peer = Peer::new();
+        peer.ask(head("POST /", "Content-Length: 2\n") + "ab", &Response::new(Status::OK));
+        peer.offer(at(5), b"\r\n", cut);
+        assert_eq!(peer.session.poll_timeout(), Some(at(60)), "idle since the response");
+        peer.offer(at(50), b"\r\nGET", cut);
+        assert_eq!(peer.session.poll_timeout(), Some(at(60)), "it has begun, 10 s");
+        let mut peer = Peer::new();
+        peer.ask(head("GET /", ""), &Response::new(Status::OK));
+        peer.offer(at(5), b"\r\n", cut);
+        assert_eq!((peer.session.handle_timeout(at(60)), peer.state()), (Ok(()), State::Closed));
+        assert_eq!((peer.heard().as_str(), peer.session.poll_event()), ("", None));
+        let mut peer = Peer::new();
+        peer.offer(at(5), b"\r\n", cut);
+        let error = peer.session.handle_timeout(at(10)).unwrap_err();
+        assert_eq!((error.kind, peer.heard().as_str()), (ErrorKind::TimedOut(Timer::Head), ""));
+    }
+}
+
+#[test]
+fn a_response_reads_slowly_to_its_end_although_the_connection_closes_behind_it() {
+    let page = Response::text(mime::TEXT, "hello");
+    let file = Response::new(Status::OK).body(Body::Sized(5));
+    for response in [page, file] {
+        let mut peer = Peer::new();
+        peer.say(head("GET /", "Connection: close\n"));
+        let (id, _) = peer.request();
+        if peer.session.respond(NOW, id, &response) != Ok(Next::Done) {
+            peer.session.send(&b"hello"[..].into()).unwrap();
+            peer.session.end(NOW).unwrap();
+        }
+        let mut second = 0;
+        while peer.session.output_len() > 0 {
+            second += 1;
+            assert_eq!(peer.session.handle_timeout(MonoTime(second * 1000)), Ok(()));
+            assert_eq!(peer.state(), State::Closing);
+            peer.session.advance_output(1);
+        }
+        assert!(second > 60, "a byte a second");
+        peer.session.handle_timeout(MonoTime((second + 2) * 1000)).unwrap();
+        assert_eq!((peer.state(), peer.session.is_cut()), (State::Closed, false));
+    }
+}
+
+#[test]
+fn who_was_too_slow_has_one_deadline_however_little_it_takes() {
+    let responses =
+        [Response::text(mime::TEXT, "hello"), Response::stream(mime::FLV), Response::new(Status::OK)];
+    for (asked, response) in responses.into_iter().enumerate() {
+        let mut peer = Peer::new();
+        peer.say(head("GET /", ""));
+        // One closes before its answer.
+        if asked < 2 {
+            let (id, _) = peer.request();
+            peer.session.respond(NOW, id, &response).unwrap();
+        }
+        peer.session.close(MonoTime(5000), CloseReason::TooSlow);
+        for quarter in 1..8 {
+            peer.session.advance_output(1);
+            assert_eq!(peer.session.handle_timeout(MonoTime(5000 + quarter * 250)), Ok(()));
+            assert_eq!(peer.state(), State::Closing);
+            peer.session.close(MonoTime(5000 + quarter * 250), CloseReason::Shutdown);
+        }
+        assert!(peer.session.output_len() > 0);
+        assert_eq!((peer.session.handle_timeout(MonoTime(7000)), peer.state()), (Ok(()), State::Closed));
+    }
 }
 
 #[test]

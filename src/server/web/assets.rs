@@ -63,7 +63,7 @@ impl Asset {
     pub(super) fn answer(&self, request: &Request) -> Response {
         let is_packed = takes_gzip(request);
         let (bytes, suffix) = match is_packed {
-            true => (Payload::from(self.packed), "-gzip"),
+            true => (Payload::from_static(self.packed), "-gzip"),
             false => (self.plain().clone(), ""),
         };
         let resource = Resource {

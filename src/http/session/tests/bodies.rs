@@ -128,10 +128,51 @@ fn media_is_refused_at_the_output_limit_and_one_piece_always_passes() {
 
 #[test]
 fn a_stream_that_we_close_ends_properly_unless_the_player_was_too_slow() {
-    for (why, end) in [(CloseReason::Shutdown, "0\r\n\r\n"), (CloseReason::TooSlow, "")] {
+    for (body, why, heard, state, is_cut) in [
+        (Body::Stream, CloseReason::Shutdown, "4\r\nbody\r\n4\r\nbody\r\n0\r\n\r\n", State::Closing, false),
+        (Body::Stream, CloseReason::TooSlow, "4\r\nbody\r\n", State::Closing, false),
+        (Body::Sized(9), CloseReason::Shutdown, "bodybody", State::Closing, false),
+        (Body::Sized(9), CloseReason::TooSlow, "body", State::Closing, false),
+        (Body::Unframed, CloseReason::Shutdown, "bodybody", State::Closing, false),
+        (Body::Unframed, CloseReason::TooSlow, "body", State::Closed, true),
+    ] {
         let mut peer = Peer::new();
-        peer.ask(head("GET /", ""), &Response::stream(mime::FLV));
+        peer.ask(head("GET /", ""), &Response::stream(mime::FLV).body(body));
+        peer.session.send(&b"body"[..].into()).unwrap();
+        peer.session.send(&b"body"[..].into()).unwrap();
+        // Part of the first piece has left.
+        peer.written = peer.session.output.to_vec()[..1].to_vec();
+        peer.session.advance_output(1);
         peer.session.close(NOW, why);
-        assert_eq!((peer.heard().as_str(), peer.state()), (end, State::Closing));
+        assert_eq!(peer.state(), state);
+        assert_eq!((peer.heard().as_str(), peer.session.is_cut()), (heard, is_cut));
     }
+}
+
+#[test]
+fn what_ends_with_the_connection_is_cut_as_long_as_some_of_it_waits() {
+    let mut peer = Peer::new();
+    peer.ask(head("GET /", ""), &Response::stream(mime::FLV).body(Body::Unframed));
+    peer.session.send(&b"body"[..].into()).unwrap();
+    peer.session.end(NOW).unwrap();
+    assert!(peer.session.is_cut());
+    assert_eq!((peer.heard().as_str(), peer.session.is_cut()), ("body", false));
+}
+
+#[test]
+fn nothing_stands_in_for_the_rest_of_an_earlier_body_when_a_client_was_too_slow() {
+    let mut peer = Peer::new();
+    for body in [&b"first"[..], b"other"] {
+        let request = head("GET /", "");
+        assert_eq!(peer.session.handle_input(NOW, request.as_bytes()), Ok(request.len()));
+        let (id, _) = peer.request();
+        peer.session.respond(NOW, id, &Response::new(Status::OK).body(Body::Sized(5))).unwrap();
+        peer.session.send(&body.into()).unwrap();
+        if body == b"first" {
+            peer.session.end(NOW).unwrap();
+        }
+    }
+    peer.session.close(NOW, CloseReason::TooSlow);
+    let response = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
+    assert_eq!(peer.heard(), [response, "first", response].concat());
 }

@@ -57,6 +57,8 @@ fn handshakes_are_told_from_requests_and_from_wrong_ones() {
         let websocket::Offer::Invalid(response) = offer("GET /", &fields) else { panic!("{fields}") };
         assert_eq!(response.code().0, status, "{fields}");
         assert_eq!(response.field("sec-websocket-version"), (status == 426).then_some("13"));
+        assert_eq!(response.field("upgrade"), (status == 426).then_some("websocket"));
+        assert_eq!(response.field("connection"), (status == 426).then_some("Upgrade"));
     }
     assert!(matches!(offer("POST /", UPGRADE), websocket::Offer::Invalid(_)));
     let mut peer = Peer::new();
@@ -136,9 +138,48 @@ fn silent_clients_are_pinged_and_let_go() {
     assert_eq!((peer.bytes(), peer.session.poll_timeout()), (vec![0x89, 0], Some(MonoTime(110_000))));
     peer.offer(MonoTime(100_000), &frame(PONG, b"")[..1], 1);
     assert_eq!(peer.session.poll_timeout(), Some(MonoTime(130_000)), "any byte is an answer");
-    assert_eq!(peer.session.handle_timeout(MonoTime(130_000)), Ok(()));
+    assert_eq!((peer.session.handle_timeout(MonoTime(130_000)), peer.bytes()), (Ok(()), vec![0x89, 0]));
     let error = peer.session.handle_timeout(MonoTime(190_000)).unwrap_err();
     assert_eq!((error.kind, peer.state()), (ErrorKind::TimedOut(Timer::PingReply), State::Closed));
+}
+
+#[test]
+fn who_reads_slowly_is_not_let_go_for_a_ping_behind_what_waits() {
+    let media = Payload::from(vec![7; 1000]);
+    let mut peer = Peer::upgraded();
+    // A second of media a second, and a bit more than that waits.
+    for second in 1..200 {
+        peer.session.send(&media).unwrap();
+        if second > 1 {
+            peer.session.advance_output(1000);
+        }
+        assert_eq!(peer.session.handle_timeout(MonoTime(second * 1000)), Ok(()), "at {second} s");
+    }
+    // All is written; it is silent since the beginning.
+    peer.bytes();
+    assert_eq!((peer.session.handle_timeout(MonoTime(210_000)), peer.bytes()), (Ok(()), vec![0x89, 0]));
+    assert_eq!(peer.session.poll_timeout(), Some(MonoTime(270_000)));
+    // Something waits when the answer is due: it may stand behind much more in the kernel.
+    peer.session.send(&media).unwrap();
+    assert_eq!(peer.session.handle_timeout(MonoTime(270_000)), Ok(()));
+    peer.bytes();
+    let error = peer.session.handle_timeout(MonoTime(330_000)).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::TimedOut(Timer::PingReply));
+}
+
+#[test]
+fn who_was_too_slow_hears_so_behind_the_message_that_has_begun() {
+    let mut peer = Peer::upgraded();
+    for body in [&b"aaaa"[..], b"bbbb"] {
+        peer.session.send(&body.into()).unwrap();
+        peer.session
+            .send_piece(&Piece::new(Framing::WebSocket, |bytes| bytes.extend_from_slice(body)))
+            .unwrap();
+        peer.session.send_text("text").unwrap();
+    }
+    peer.session.advance_output(1);
+    peer.session.close(NOW, CloseReason::TooSlow);
+    assert_eq!((peer.bytes(), peer.state()), (b"\x04aaaa\x88\x02\x03\xf0".to_vec(), State::Closing));
 }
 
 #[test]
