@@ -7,6 +7,7 @@
 //! Queries carry tokens. They end here: a [`StreamPath`] never holds one, so it may be logged.
 //! Not decoded: percent-encoding, because most clients do not decode it either. Kept: prefixes such as `mp4:`.
 
+use super::MEDIA_APP;
 use alloc::{string::String, sync::Arc};
 use core::fmt;
 
@@ -16,6 +17,10 @@ pub struct StreamPath(Arc<str>);
 
 /// Longest path in bytes: long enough for keys that are tokens themselves.
 pub const MAX_PATH_LEN: usize = 1024;
+
+/// First components that name no stream: files, and what the server says about itself.
+const RESERVED: [&str; 8] =
+    [MEDIA_APP, "recordings", "api", "_weir", "metrics", "healthz", "crossdomain.xml", "favicon.ico"];
 
 /// Why app and key name no stream. The text goes to the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +70,18 @@ impl StreamPath {
             return Err(PathError::Empty);
         }
         Ok(StreamPath(path.into()))
+    }
+
+    /// The stream of an address over HTTP, its slash in front left out: the path as it is, or none. Nothing is cleaned.
+    pub(super) fn of_address(name: &str) -> Option<StreamPath> {
+        let path = StreamPath::join("", "", name).ok()?;
+        (path.as_str() == name && !path.is_reserved()).then_some(path)
+    }
+
+    /// Whether HTTP has something else at such addresses: nobody may publish there.
+    pub fn is_reserved(&self) -> bool {
+        let first = self.0.split('/').next().unwrap_or_default();
+        RESERVED.contains(&first)
     }
 
     /// The path as text.

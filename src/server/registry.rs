@@ -91,6 +91,9 @@ impl Registry {
         path: &StreamPath,
         connection: &Arc<Mailbox>,
     ) -> Result<Publishing, RejectReason> {
+        if path.is_reserved() {
+            return Err(RejectReason::InvalidName(format!("{path} is reserved, choose another name")));
+        }
         let hub = self.hub(path)?;
         let claim =
             hub.claim(now, connection, self.policy.takeover).map_err(|NameTaken| RejectReason::NameTaken)?;

@@ -204,7 +204,7 @@ fn first_bytes_may_come_one_by_one() {
     }
     let mut buffer = [0; 2000];
     let count = socket.read(&mut buffer).unwrap();
-    assert!(buffer[..count].starts_with(b"HTTP/1.1 405 "), "{}", String::from_utf8_lossy(&buffer[..count]));
+    assert!(buffer[..count].starts_with(b"HTTP/1.1 204 "), "{}", String::from_utf8_lossy(&buffer[..count]));
 }
 
 #[test]
@@ -239,5 +239,44 @@ fn pages_are_served_with_what_they_load_and_kept_by_their_tag() {
     for path in ["/_weir/nothing.mjs", "/live/cam.ts", "/live/cam.mp4"] {
         let (head, _) = ask(address, &format!("GET {path} HTTP/1.1"));
         assert!(head.starts_with("HTTP/1.1 404 "), "{path}: {head}");
+    }
+}
+
+#[test]
+fn pages_of_other_sites_may_read_media_and_nothing_else() {
+    let (_server, address) = start(config());
+    let preflight = "Origin: http://other\r\nAccess-Control-Request-Method: GET";
+    for (path, is_open) in [
+        ("/live/cam.flv", true),
+        ("/live/cam/index.m3u8", true),
+        ("/live/cam.json", true),
+        ("/vod/clip.mp4", true),
+        ("/", false),
+        ("/_weir/watch.mjs", false),
+    ] {
+        let (head, _) = ask(address, &format!("OPTIONS {path} HTTP/1.1\r\n{preflight}"));
+        assert!(head.starts_with("HTTP/1.1 204 "), "{path}: {head}");
+        assert_eq!(head.contains("Access-Control-Allow-Origin"), is_open, "{path}: {head}");
+    }
+    // What is wrong with media can be read as well.
+    for request in ["GET /live/nobody.flv", "GET /live/nobody.ts", "POST /live/cam.flv", "GET /vod/none.mp4"]
+    {
+        let (head, _) = ask(address, &format!("{request} HTTP/1.1"));
+        assert!(head.starts_with("HTTP/1.1 4") && head.contains("Access-Control-Allow-Origin: *"), "{head}");
+    }
+}
+
+#[test]
+fn nobody_publishes_where_files_and_pages_are() {
+    let (_server, address) = start(config());
+    for app in ["vod", "api", "_weir", "recordings"] {
+        let mut client = Client::connect(address, app);
+        let stream = client.create_stream();
+        client.publish(stream, "x");
+        let why = client.wait("a status", |event| match event {
+            Event::Status { status, .. } => Some(status.description.clone()),
+            _ => None,
+        });
+        assert!(why.contains("reserved"), "{app}: {why}");
     }
 }

@@ -87,6 +87,8 @@ pub enum SpecError {
     NoPath,
     /// The path names no stream.
     Path,
+    /// The path is one that weir uses itself.
+    Reserved,
     /// Nothing behind the `=`.
     Empty,
     /// The URL cannot be used.
@@ -160,6 +162,9 @@ impl SourceConfig {
 pub fn split(text: &str) -> Result<(StreamPath, &str), SpecError> {
     let (path, rest) = text.split_once('=').ok_or(SpecError::NoPath)?;
     let path = StreamPath::join("", "", path.trim()).map_err(|_| SpecError::Path)?;
+    if path.is_reserved() {
+        return Err(SpecError::Reserved);
+    }
     if rest.trim().is_empty() {
         return Err(SpecError::Empty);
     }
@@ -267,6 +272,7 @@ impl fmt::Display for SpecError {
         match self {
             SpecError::NoPath => f.write_str("not of the form PATH=..., such as live/cam=..."),
             SpecError::Path => f.write_str("what stands before the = names no stream"),
+            SpecError::Reserved => f.write_str("what stands before the = is reserved for files and pages"),
             SpecError::Empty => f.write_str("nothing behind the ="),
             SpecError::Url(error) => write!(f, "{error}"),
             SpecError::UnknownOption(name) => write!(f, "there is no option {name} for it"),

@@ -54,7 +54,7 @@ impl Folder {
 
 /// Folder and name of the file that an address is of, if it is one of a file.
 pub(in crate::server) fn named(path: &str) -> Option<(Folder, &str)> {
-    let path = path.trim_start_matches('/');
+    let path = path.strip_prefix('/')?;
     [Folder::Media, Folder::Recordings]
         .into_iter()
         .find_map(|folder| Some((folder, path.strip_prefix(folder.name())?.strip_prefix('/')?)))

@@ -14,12 +14,6 @@ use crate::{
 };
 use alloc::format;
 
-/// A stream's path and what kind of file of it is asked for, if `name` can be the address of one.
-pub(super) fn address(name: &str) -> Option<(&str, Kind)> {
-    let (path, file) = name.rsplit_once('/')?;
-    Some((path, Kind::of(file)?))
-}
-
 impl Connection {
     /// Answers, or has answered later, a request for a file of a stream.
     pub(super) fn segments(

@@ -16,17 +16,15 @@ mod assets;
 pub(super) mod files;
 mod flv;
 pub(super) mod hls;
+mod route;
 mod watch;
 
-use super::{
-    PathError, StreamPath,
-    connection::{Connection, Context, End},
-};
+use super::connection::{Connection, Context, End};
 use crate::{
     base::Payload,
     http::{Date, Event, Method, Request, RequestId, Resource, Response, Status, cors, mime},
 };
-use alloc::string::ToString;
+use route::Route;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Flash players and their successors ask for it before they read from here.
@@ -54,47 +52,26 @@ impl Connection {
         let path = request.path();
         log::debug!("{} asks for {path}", self.id());
         self.response_due = None;
-        if let Some(preflight) = cors::preflight(request) {
+        let route = Route::of(path, request.parameter("watch").is_some());
+        let is_open = route.is_open_to_other_sites();
+        if let Some(preflight) = cors::preflight(request).filter(|_| is_open) {
             return self.respond(cx, id, &preflight);
         }
-        if !request.is_read() {
-            return self.respond(cx, id, &Response::not_allowed(path, &[Method::Get, Method::Head]));
+        if let Some(response) = unread(request) {
+            let response = if is_open { cors::open(response) } else { response };
+            return self.respond(cx, id, &response);
         }
-        let name = path.trim_start_matches('/');
-        if request.parameter("watch").is_some() {
-            return self.page(cx, id, request, assets::WATCH);
-        }
-        if let Some(name) = path.strip_prefix(assets::PREFIX) {
-            return self.page(cx, id, request, name);
-        }
-        if let Some((folder, name)) = files::named(path) {
-            return self.file(cx, id, request, folder, name);
-        }
-        if let Some((name, kind)) = hls::address(name) {
-            return match StreamPath::join("", "", name) {
-                Ok(stream) => self.segments(cx, id, request, &stream, kind),
-                Err(_) => self.not_found(cx, id, path),
-            };
-        }
-        match name {
-            "" => self.page(cx, id, request, assets::CONSOLE),
-            "favicon.ico" => self.page(cx, id, request, assets::ICON),
-            "crossdomain.xml" => {
+        match route {
+            Route::Asset(name) => self.page(cx, id, request, name),
+            Route::CrossDomain => {
                 let response = Response::text(mime::of_name(path), CROSS_DOMAIN);
                 self.respond(cx, id, &response.header("Cache-Control", "max-age=3600"));
             }
-            _ => match (name.rsplit_once('.'), StreamPath::join("", "", name)) {
-                (Some((name, kind @ ("flv" | "json"))), _) => match StreamPath::join("", "", name) {
-                    Ok(stream) if kind == "flv" => self.watch(cx, id, request, &stream),
-                    Ok(stream) => self.watch_facts(cx, id, &stream),
-                    Err(why) => self.bad_path(cx, id, &why),
-                },
-                // A player that asks for a kind of file is better told that there is none.
-                (None, Ok(_)) if mime::of_name(path) == mime::BYTES => {
-                    self.page(cx, id, request, assets::WATCH);
-                }
-                _ => self.not_found(cx, id, path),
-            },
+            Route::Flv(stream) => self.watch(cx, id, request, &stream),
+            Route::Facts(stream) => self.watch_facts(cx, id, &stream),
+            Route::Segments(stream, kind) => self.segments(cx, id, request, &stream, kind),
+            Route::File(folder, name) => self.file(cx, id, request, folder, name),
+            Route::Unknown => self.not_found(cx, id, path),
         }
     }
 
@@ -116,15 +93,10 @@ impl Connection {
         self.respond(cx, id, &response);
     }
 
-    fn bad_path(&mut self, cx: &Context<'_>, id: RequestId, why: &PathError) {
-        let response = Response::api_error(Status::BAD_REQUEST, "bad_request", &why.to_string());
-        self.respond(cx, id, &cors::open(response));
-    }
-
     fn not_found(&mut self, cx: &Context<'_>, id: RequestId, path: &str) {
         let what = "live streams are at /APP/KEY.flv and /APP/KEY/index.m3u8, pages to watch them at /APP/KEY, \
                     files at /vod/NAME";
-        self.respond(cx, id, &Response::error_for(path, Status::NOT_FOUND, what));
+        self.respond(cx, id, &cors::open(Response::error_for(path, Status::NOT_FOUND, what)));
     }
 
     /// Answers a request.
@@ -144,6 +116,19 @@ impl Connection {
         // Fails if the client has left meanwhile.
         let _ = session.respond(cx.now, id, response);
     }
+}
+
+/// The answer to a request that does not read: there is nothing here that can be changed.
+fn unread(request: &Request) -> Option<Response> {
+    if request.is_read() {
+        return None;
+    }
+    let allowed = [Method::Get, Method::Head, Method::Options];
+    if request.method() == Method::Options {
+        let names = allowed.map(|method| method.name()).join(", ");
+        return Some(Response::new(Status::NO_CONTENT).header("Allow", names));
+    }
+    Some(Response::not_allowed(request.path(), &allowed))
 }
 
 fn date() -> Date {
