@@ -518,16 +518,16 @@ impl Connection {
     /// The last words: called once, when the connection is over.
     pub(super) fn finish(mut self, cx: &mut Context<'_>) {
         self.release(cx);
-        self.transport.say_goodbye();
+        if self.protocol.http().is_some_and(|session| session.is_cut()) {
+            self.transport.cut();
+        } else {
+            self.transport.say_goodbye();
+        }
         let (bytes_in, bytes_out) = self.protocol.bytes();
         cx.shared.stats.connections.subtract(1);
         cx.shared.stats.bytes_in.add(bytes_in);
         cx.shared.stats.bytes_out.add(bytes_out);
         let end = self.end.take().unwrap_or(End::PeerClosed);
-        if self.protocol.http().is_some_and(|session| session.is_cut()) {
-            // Closing resets it then. What fails because the peer has left is of no interest.
-            let _ = socket2::SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
-        }
         if let Some(recorder) = self.recorder.take() {
             recorder.end(matches!(end, End::Io(_)) || self.is_broken);
         }

@@ -13,7 +13,7 @@
 use super::tls::Tls;
 use crate::base::sniff::{Sniff, sniff};
 use alloc::{boxed::Box, format, string::String, vec::Vec};
-use core::fmt;
+use core::{fmt, time::Duration};
 use mio::net::TcpStream;
 use rustls::{AlertDescription, ServerConnection};
 use std::{
@@ -183,6 +183,12 @@ impl Transport {
     pub(super) fn shut_down(&self) {
         // Fails if the peer is gone already, which the next read tells.
         let _ = self.socket.shutdown(Shutdown::Write);
+    }
+
+    /// Closing will reset the connection: the peer is to know that something is missing.
+    pub(super) fn cut(&self) {
+        // What fails because the peer has left is of no interest.
+        let _ = socket2::SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
     }
 
     /// The last words of TLS, be it the reason of a failure, if they have not been said and the socket has room for them.
