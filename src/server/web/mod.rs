@@ -66,6 +66,11 @@ impl Connection {
             }
             Route::Flv(stream) => self.watch(cx, id, request, &stream),
             Route::Facts(stream) => self.watch_facts(cx, id, &stream),
+            Route::NoFacts => {
+                let why = "this is no name of a stream";
+                let response = Response::api_error(Status::BAD_REQUEST, "bad_request", why);
+                self.respond(cx, id, &cors::open(response));
+            }
             Route::Segments(stream, kind) => self.segments(cx, id, request, &stream, kind),
             Route::File(folder) => self.file(cx, id, request, folder),
             Route::Unknown => self.not_found(cx, id, path),

@@ -20,6 +20,8 @@ pub(super) enum Route<'a> {
     Flv(StreamPath),
     /// What there is to know about a stream before it is played.
     Facts(StreamPath),
+    /// The same of something that can be no stream.
+    NoFacts,
     /// A file of a live stream in segments.
     Segments(StreamPath, Kind),
     /// A recorded file.
@@ -56,7 +58,7 @@ impl Route<'_> {
             return stream(name).map(Route::Flv);
         }
         if let Some(name) = name.strip_suffix(".json") {
-            return stream(name).map(Route::Facts);
+            return Some(stream(name).map_or(Route::NoFacts, Route::Facts));
         }
         let file = name.rsplit_once('/').and_then(|(path, file)| Some((path, Kind::of(file)?)));
         if let Some((path, kind)) = file {
