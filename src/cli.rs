@@ -162,6 +162,13 @@ pub const FLAGS: &[Flag] = &[
         "name of the files, with {path}, {date}, {time}, {n}; sub-folders are made",
         "{path}-{date}-{time}-{n}",
     ),
+    flag(
+        "",
+        "admin-token",
+        "TOKEN",
+        "who may use console, API and metrics: whoever sends it; without, loopback and private networks",
+        "none",
+    ),
     flag("", "capture", "DIR", "write each connection as a pcap into DIR", "off"),
     Flag {
         is_repeatable: true,
@@ -269,6 +276,11 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Command, UsageErr
     }
     if let Some(text) = value("capture") {
         config.capture = Some(convert("capture", &text, directory)?);
+    }
+
+    if let Some(text) = value("admin-token") {
+        // Without the value, which is a secret.
+        config.admin_token = Some(text.parse().map_err(|why| UsageError(format!("--admin-token: {why}")))?);
     }
 
     config.record = record(&matches)?;

@@ -142,10 +142,10 @@ impl Response {
         Response { status, ..response }
     }
 
-    /// One of the two, by what the path belongs to: `/api` and below is for programs.
+    /// One of the two, by what the path belongs to: `/api` and below, and `/metrics`, are for programs.
     pub fn error_for(path: &str, status: Status, reason: &str) -> Response {
         let is_api = path.strip_prefix("/api").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        if is_api {
+        if is_api || path == "/metrics" {
             Response::api_error(status, status.code(), reason)
         } else {
             Response::error(status, reason)
@@ -258,6 +258,8 @@ mod tests {
     fn errors_are_text_for_people_and_json_for_programs() {
         for (path, expected) in [
             ("/live/cam", "404 Not Found: no \"cam\"\n"),
+            ("/metrics/x", "404 Not Found: no \"cam\"\n"),
+            ("/metrics", "{\"error\":{\"code\":\"not_found\",\"reason\":\"no \\\"cam\\\"\"}}\n"),
             ("/apiary", "404 Not Found: no \"cam\"\n"),
             ("/api", "{\"error\":{\"code\":\"not_found\",\"reason\":\"no \\\"cam\\\"\"}}\n"),
             ("/api/v1/x", "{\"error\":{\"code\":\"not_found\",\"reason\":\"no \\\"cam\\\"\"}}\n"),

@@ -1,7 +1,7 @@
 //! What a server is started with.
 
 use super::{
-    MAX_FILE_PLAYERS, Merge, Networks, RecordConfig, Scheme, Takeover,
+    AdminToken, MAX_FILE_PLAYERS, Merge, Networks, RecordConfig, Scheme, Takeover,
     relay::{Origin, Push},
     source::{Retry, SourceConfig},
 };
@@ -52,6 +52,8 @@ pub struct Config {
     pub media: Option<PathBuf>,
     /// `--record` and what belongs to it.
     pub record: Option<RecordConfig>,
+    /// `--admin-token`: who sends it may use the API, and nobody else; without, whoever is in a private network.
+    pub admin_token: Option<AdminToken>,
     /// How long a player may stay behind, or any peer take no byte of what waits for it, before it is closed.
     pub stall_timeout: Duration,
     /// Ceilings of a session; `max_queued_output` is taken from `max_queue`.
@@ -82,6 +84,7 @@ impl Default for Config {
             capture: None,
             media: None,
             record: None,
+            admin_token: None,
             stall_timeout: Duration::from_secs(30),
             limits: Limits::default(),
         }

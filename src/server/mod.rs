@@ -10,6 +10,7 @@
 //! weir-record    writes one stream to files (--record)
 //! weir-repair    mends what an earlier run left unfinished there, at the start
 //! weir-capture   writes pcap files (--capture)
+//! weir-api       answers what is asked about the server itself (web/api)
 //! ```
 //!
 //! A connection belongs to one thread at a time and moves as a whole when `play` is accepted. Threads share the
@@ -30,6 +31,7 @@
 //! | `source`, `relay`, `record`, `media`, `demo` | streams that weir feeds, sends on and writes to files; files opened |
 //! | `client` | the other side of RTMP, blocking |
 //! | `protocol`, `requests`, `web` | what a connection speaks; what RTMP's requests mean; what HTTP's do, and the pages for browsers |
+//! | `report`, `meter`, `tracks` | what there is to tell about connections and streams |
 //! | `config`, `listen` | what a server is started with; the sockets that clients connect to |
 //! | `backoff`, `coalescing`, `capture`, `stats`, `networks`, `path`, `file_limit`, `signals` | one small matter each |
 
@@ -60,6 +62,7 @@ mod reactor;
 mod record;
 mod registry;
 pub mod relay;
+mod report;
 mod requests;
 mod room;
 mod shared_tag;
@@ -90,6 +93,7 @@ pub use registry::MAX_HUBS;
 pub use signals::Signals;
 pub use stats::Stats;
 pub use vod::{MAX_FILE_PLAYERS, MEDIA_APP};
+pub use web::AdminToken;
 
 use crate::{
     base::MonoTime,
@@ -131,6 +135,7 @@ use std::{
     time::Instant,
 };
 use vod::Vod;
+use web::{Access, Api};
 
 /// Chunk size towards every client: a frame of most streams is one chunk. ffmpeg publishers copy it.
 pub const SEND_CHUNK_SIZE: u32 = 65_536;
@@ -183,6 +188,7 @@ struct Shared {
     capture: Option<Capture>,
     vod: Option<Vod>,
     recordings: Option<Recordings>,
+    api: Api,
     is_stopping: AtomicBool,
     seeds: RandomState,
 }
@@ -236,6 +242,7 @@ impl Server {
             vod.map_err(|error| StartError::Media(config.media.clone().unwrap_or_default(), error))
         });
         let vod = vod.transpose()?;
+        let seeds = RandomState::new();
         let limits = Limits { max_queued_output: config.max_queue, ..config.limits };
         let shared = Arc::new(Shared {
             started: Instant::now(),
@@ -254,8 +261,15 @@ impl Server {
             capture,
             vod,
             recordings,
+            api: Api::new(
+                Access::new(config.admin_token.as_ref()),
+                seeds.hash_one(0),
+                config.max_connections,
+                port.clone(),
+                pool.clone(),
+            ),
             is_stopping: AtomicBool::new(false),
-            seeds: RandomState::new(),
+            seeds,
         });
         let reactor = Reactor::new(
             shared.clone(),

@@ -123,6 +123,12 @@ impl Sockets {
             .position(|entry| entry.as_ref().is_some_and(|connection| connection.id() == id))
     }
 
+    /// All connections with their indices.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &Connection)> {
+        let connections = self.connections.iter().enumerate();
+        connections.filter_map(|(index, connection)| Some((index, connection.as_deref()?)))
+    }
+
     /// Indices of all connections.
     pub(super) fn indices(&self) -> Vec<usize> {
         (0..self.connections.len()).filter(|index| self.connections[*index].is_some()).collect()

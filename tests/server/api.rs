@@ -4,6 +4,8 @@ use super::*;
 use serde_json::Value as Json;
 use std::io::{BufRead, BufReader};
 
+mod operating;
+mod reading;
 mod watching;
 
 /// The answer to a request.

@@ -43,6 +43,11 @@ impl Library {
         Ok(Library { root })
     }
 
+    /// The directory, without links.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Whether a stream of that name may be a file.
     pub(super) fn has(path: &StreamPath) -> bool {
         name_of(path).is_some()

@@ -134,6 +134,16 @@ impl Vod {
         state.threads.iter().for_each(|(_, port)| port.send(Control::Stop));
     }
 
+    /// The folder of `--media`, without links.
+    pub(super) fn folder(&self) -> Option<&Path> {
+        self.library.as_ref().map(Library::root)
+    }
+
+    /// The doors of all threads.
+    pub(super) fn ports(&self) -> Vec<Arc<Port>> {
+        self.lock().threads.iter().map(|(_, port)| port.clone()).collect()
+    }
+
     /// A thread has ended.
     fn forget(&self, number: usize) {
         self.lock().threads.retain(|(other, _)| *other != number);

@@ -2,6 +2,8 @@
 //!
 //! | address | answered by |
 //! |---|---|
+//! | `/api/...`, `/metrics` | `api`, which asks `access` who may; `metrics` |
+//! | `/healthz` | here |
 //! | `/APP/KEY.flv` | `flv`: a live stream, also as a WebSocket |
 //! | `/APP/KEY.json` | `watch`: what there is to know before playing |
 //! | `/APP/KEY`, `?watch` on any address | the watch page, of `assets` |
@@ -9,18 +11,26 @@
 //!
 //! The protocol is in [`crate::http`]. What browsers and scripts may rely on is in `docs/openapi.yaml`.
 
+mod access;
 mod api;
 mod assets;
 mod flv;
+mod metrics;
 mod watch;
+
+pub(super) use access::Access;
+pub use access::AdminToken;
+pub(super) use api::Api;
 
 use super::{
     PathError, StreamPath,
-    connection::{Connection, Context, End},
+    connection::{Connection, Context, End, Role},
+    tracks,
 };
 use crate::{
     base::Payload,
     http::{Date, Event, Method, Request, RequestId, Resource, Response, Status, cors, mime},
+    rtmp::MessageStreamId,
 };
 use alloc::string::ToString;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -36,6 +46,7 @@ impl Connection {
             Event::Request { id, request } => self.request(cx, id, &request),
             Event::Refused(refusal) => {
                 log::debug!("{} {} asks wrongly: {refusal}", self.id(), self.peer);
+                cx.shared.stats.note_answer(refusal.status().0);
                 self.note_end(End::Request(refusal));
             }
             // Players say nothing that matters.
@@ -46,6 +57,16 @@ impl Connection {
     fn request(&mut self, cx: &mut Context<'_>, id: RequestId, request: &Request) {
         let path = request.path();
         log::debug!("{} asks for {path}", self.id());
+        if let Some(agent) = request.header("user-agent") {
+            // Nearly always the same again.
+            if self.agent.as_deref() != Some(agent) {
+                self.agent = tracks::shown(agent);
+            }
+        }
+        // Behind no preflight: pages of other origins have no business there.
+        if path == "/metrics" || path == "/api" || path.starts_with("/api/") {
+            return self.api(cx, id, request);
+        }
         if let Some(preflight) = cors::preflight(request) {
             return self.respond(cx, id, &preflight);
         }
@@ -61,6 +82,7 @@ impl Connection {
         }
         match name {
             "" => self.page(cx, id, request, assets::CONSOLE),
+            "healthz" => self.health(cx, id),
             "favicon.ico" => self.page(cx, id, request, assets::ICON),
             "crossdomain.xml" => {
                 let response = Response::text(mime::of_name(path), CROSS_DOMAIN);
@@ -99,6 +121,15 @@ impl Connection {
         self.respond(cx, id, &response);
     }
 
+    /// Whether the server runs, for load balancers and supervisors.
+    fn health(&mut self, cx: &Context<'_>, id: RequestId) {
+        let response = match cx.shared.is_stopping() {
+            false => Response::text(mime::TEXT, "ok\n"),
+            true => Response::text(mime::TEXT, "stopping\n").status(Status::SERVICE_UNAVAILABLE),
+        };
+        self.respond(cx, id, &response.header("Cache-Control", "no-store"));
+    }
+
     fn bad_path(&mut self, cx: &Context<'_>, id: RequestId, why: &PathError) {
         let response = Response::api_error(Status::BAD_REQUEST, "bad_request", &why.to_string());
         self.respond(cx, id, &cors::open(response));
@@ -113,8 +144,18 @@ impl Connection {
     pub(super) fn respond(&mut self, cx: &Context<'_>, id: RequestId, response: &Response) {
         let Some(session) = self.protocol.http() else { return };
         session.set_date(date());
+        cx.shared.stats.note_answer(response.code().0);
         if let Err(misuse) = session.respond(cx.now, id, response) {
             log::error!("{}: {misuse}", self.id());
+        }
+    }
+
+    /// Sends more of an endless response, if the socket has taken what came before.
+    pub(super) fn respond_more(&mut self, cx: &Context<'_>, piece: &Payload) {
+        self.flush(cx.now);
+        let Some(session) = self.protocol.http() else { return };
+        if session.output_len() == 0 && session.send(piece).is_ok() {
+            self.set_role(MessageStreamId(0), Role::Listening);
         }
     }
 
@@ -123,7 +164,9 @@ impl Connection {
         let Some(session) = self.protocol.http() else { return };
         session.set_date(date());
         // Fails if the client has left meanwhile.
-        let _ = session.respond(cx.now, id, response);
+        if session.respond(cx.now, id, response).is_ok() {
+            cx.shared.stats.note_answer(response.code().0);
+        }
     }
 }
 
