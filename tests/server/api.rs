@@ -4,6 +4,9 @@ use super::*;
 use serde_json::Value as Json;
 use std::io::{BufRead, BufReader};
 
+mod access;
+mod contract;
+mod listening;
 mod operating;
 mod reading;
 mod watching;
