@@ -354,7 +354,7 @@ proptest! {
         let mut file = Vec::new();
         let mut time = Duration::from_micros(1_700_000_000_000_001);
         let mut writer = Writer::new(client.parse().unwrap(), server.parse().unwrap(), time, &mut file);
-        let mut sent = [Vec::new(), Vec::new()];
+        let mut sent: [Vec<u8>; 2] = [Vec::new(), Vec::new()];
         let mut times = [Vec::new(), Vec::new()];
         for (index, (from_client, len, pause)) in moves.into_iter().enumerate() {
             time += Duration::from_micros(pause);

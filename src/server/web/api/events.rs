@@ -228,6 +228,122 @@ impl<'a> Events<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        http::Framing,
+        server::{
+            Config, Server as Running,
+            connection::{Connection, Context},
+            port::{ConnectionId, Port},
+            sockets::Sockets,
+        },
+    };
+    use core::time::Duration;
+    use std::{
+        io::{ErrorKind, Read, Write},
+        net::{TcpListener, TcpStream},
+        thread,
+        time::Instant,
+    };
+
+    /// A listener's connection, without a thread, and its other end.
+    struct Bench {
+        server: Running,
+        sockets: Sockets,
+        index: usize,
+        peer: TcpStream,
+    }
+
+    impl Bench {
+        fn new() -> Bench {
+            let listen = alloc::vec!["127.0.0.1:0".parse().unwrap()];
+            let server = Running::start(Config { listen, ..Config::default() }).unwrap();
+            let shared = server.shared.clone().unwrap();
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (socket, from) = listener.accept().unwrap();
+            socket.set_nonblocking(true).unwrap();
+            let (control, _) = crossbeam_channel::unbounded();
+            let owner = alloc::sync::Arc::new(Port::without_waker(control));
+            let socket = mio::net::TcpStream::from_std(socket);
+            let connection = Connection::new(socket, from, ConnectionId(1), owner, &shared);
+            let mut sockets = Sockets::new(0).unwrap().0;
+            let index = sockets.insert(Box::new(connection)).ok().unwrap();
+            let mut bench = Bench { server, sockets, index, peer };
+            bench.peer.write_all(b"GET /api/v1/events?events=changed HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+            bench.until(|connection| {
+                connection.protocol.http().and_then(|session| session.framing()) == Some(Framing::Chunked)
+            });
+            bench
+        }
+
+        fn turn(&mut self) {
+            let shared = self.server.shared.clone().unwrap();
+            let mut actions = Vec::new();
+            let mut cx = Context { now: shared.now(), shared: &shared, actions: &mut actions };
+            self.sockets.wait(cx.now, Some(cx.now), &mut Vec::new());
+            self.sockets.turn(self.index, &mut cx);
+            self.sockets.get_mut(self.index).unwrap().check_mail(&mut cx);
+            assert!(self.sockets.settle(cx.now, self.index).is_none());
+        }
+
+        fn until(&mut self, mut is_so: impl FnMut(&mut Connection) -> bool) {
+            let deadline = Instant::now() + Duration::from_secs(20);
+            while !is_so(self.sockets.get_mut(self.index).unwrap()) {
+                assert!(Instant::now() < deadline, "not in time");
+                self.turn();
+                thread::yield_now();
+            }
+        }
+
+        fn more(&mut self, piece: &Payload) {
+            self.sockets.get(self.index).unwrap().mailbox.leave(Letter::More(piece.clone()));
+            self.turn();
+        }
+
+        fn queued(&self) -> usize {
+            self.sockets.get(self.index).unwrap().protocol.output_len()
+        }
+    }
+
+    #[test]
+    fn a_listener_whose_socket_is_full_misses_events_and_none_is_cut() {
+        let mut bench = Bench::new();
+        let piece = sse::event("streams", &"~".repeat(1 << 20));
+        let mut sent = 0;
+        while bench.queued() == 0 {
+            bench.more(&piece);
+            sent += 1;
+            assert!(sent < 1000, "the socket takes everything");
+        }
+        let full = bench.queued();
+        assert!(full <= piece.len() + 100, "one piece waits, not several: {full}");
+        for _ in 0..20 {
+            bench.more(&piece);
+            assert_eq!(bench.queued(), full);
+        }
+        // It takes what waits, and then gets what comes.
+        bench.peer.set_nonblocking(true).unwrap();
+        let mut got = Vec::new();
+        let mut buffer = alloc::vec![0; 1 << 16];
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let mut is_last_sent = false;
+        while !got.ends_with(b"data: last\n\n\r\n") {
+            assert!(Instant::now() < deadline, "{} bytes", got.len());
+            match bench.peer.read(&mut buffer) {
+                Ok(count) => got.extend_from_slice(&buffer[..count]),
+                Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
+            }
+            bench.turn();
+            if bench.queued() == 0 && !is_last_sent {
+                is_last_sent = true;
+                bench.more(&sse::event("streams", "last"));
+            }
+        }
+        let events = got.windows(15).filter(|window| window == b"event: streams\n").count();
+        assert_eq!(events, sent + 1);
+        let filling = got.iter().filter(|byte| **byte == b'~').count();
+        assert_eq!(filling, sent << 20, "each is whole");
+    }
 
     #[test]
     fn events_are_named_and_come_less_often_where_there_are_many_streams() {
