@@ -144,8 +144,7 @@ impl Response {
 
     /// One of the two, by what the path belongs to: `/api` and below, and `/metrics`, are for programs.
     pub fn error_for(path: &str, status: Status, reason: &str) -> Response {
-        let is_api = path.strip_prefix("/api").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        if is_api || path == "/metrics" {
+        if is_api(path) {
             Response::api_error(status, status.code(), reason)
         } else {
             Response::error(status, reason)
@@ -211,6 +210,12 @@ impl Response {
             head.extend([*name, ": ", value, "\r\n"]);
         }
     }
+}
+
+/// Whether who asks for that path is a program.
+pub(super) fn is_api(path: &str) -> bool {
+    let is_below = path.strip_prefix("/api").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    is_below || path == "/metrics"
 }
 
 fn is_unsafe(char: char) -> bool {

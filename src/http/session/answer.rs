@@ -77,6 +77,7 @@ impl Session {
             is_head: false,
             version: Version::Http11,
             keeps_alive: false,
+            is_api: false,
             accept_key: None,
         };
         self.write_response(&asked, &response);

@@ -93,6 +93,7 @@ impl Session {
             is_head: request.method == Method::Head,
             version: request.version,
             keeps_alive,
+            is_api: response::is_api(request.path()),
             accept_key: websocket::accept_key(&request),
         }));
         self.events.push_back(Event::Request { id, request: Box::new(request) });

@@ -37,7 +37,7 @@ use super::{
     framing::{Framing, Piece},
     head::{self, Head},
     request::Version,
-    response::{Body, Response, Status},
+    response::{self, Body, Response, Status},
     websocket::{
         CloseCode,
         frame::{self, Opcode},
@@ -92,6 +92,8 @@ struct Asked {
     is_head: bool,
     version: Version,
     keeps_alive: bool,
+    /// Who asks is a program, by the path.
+    is_api: bool,
     /// `Sec-WebSocket-Accept`, if it is a handshake.
     accept_key: Option<String>,
 }
@@ -310,8 +312,11 @@ impl Session {
         self.now = now;
         match core::mem::replace(&mut self.phase, Phase::Closing) {
             Phase::Deciding(asked) => {
-                let response =
-                    Response::error(Status::SERVICE_UNAVAILABLE, "the server ends this connection");
+                let (status, reason) = (Status::SERVICE_UNAVAILABLE, "the server ends this connection");
+                let response = match asked.is_api {
+                    true => Response::api_error(status, "stopping", reason),
+                    false => Response::error(status, reason),
+                };
                 self.write_response(&asked, &response.close());
             }
             phase @ Phase::Sending(_) => {
