@@ -177,6 +177,13 @@ pub const FLAGS: &[Flag] = &[
         "no TLS",
     ),
     flag("", "tls-key", "FILE", "the private key of that certificate, PEM", "none"),
+    flag(
+        "",
+        "admin-token",
+        "TOKEN",
+        "who may use console, API and metrics: whoever sends it; without, loopback and private networks",
+        "none",
+    ),
     flag("", "capture", "DIR", "write each connection as a pcap into DIR", "off"),
     Flag {
         is_repeatable: true,
@@ -296,6 +303,11 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Command, UsageErr
     };
     if let Some(text) = value("capture") {
         config.capture = Some(convert("capture", &text, directory)?);
+    }
+
+    if let Some(text) = value("admin-token") {
+        // Without the value, which is a secret.
+        config.admin_token = Some(text.parse().map_err(|why| UsageError(format!("--admin-token: {why}")))?);
     }
 
     config.record = record(&matches)?;

@@ -93,3 +93,4 @@ pub use response::{Body, Response, Status};
 #[cfg(any(test, feature = "fuzzing"))]
 pub use session::fuzz;
 pub use session::{Event, Next, RequestId, Session, Stats};
+pub use target::ESCAPED_SLASH;

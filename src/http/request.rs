@@ -84,7 +84,7 @@ impl Request {
         self.version
     }
 
-    /// The path without escapes: begins with a slash, or is `*` (with `Options`). Has no `.` or `..` as a segment, no
+    /// The path without escapes but those of slashes (`%2F`): begins with a slash, or is `*` (with `Options`). Has no `.` or `..` as a segment, no
     /// control characters and no backslash.
     pub fn path(&self) -> &str {
         &self.path

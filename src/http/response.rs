@@ -144,10 +144,9 @@ impl Response {
         Response { status, ..response }
     }
 
-    /// One of the two, by what the path belongs to: `/api` and below is for programs.
+    /// One of the two, by what the path belongs to: `/api` and below, and `/metrics`, are for programs.
     pub fn error_for(path: &str, status: Status, reason: &str) -> Response {
-        let is_api = path.strip_prefix("/api").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        if is_api {
+        if is_api(path) {
             Response::api_error(status, status.code(), reason)
         } else {
             Response::error(status, reason)
@@ -215,6 +214,12 @@ impl Response {
     }
 }
 
+/// Whether who asks for that path is a program.
+pub(super) fn is_api(path: &str) -> bool {
+    let is_below = path.strip_prefix("/api").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    is_below || path == "/metrics"
+}
+
 fn is_unsafe(char: char) -> bool {
     char.is_control() && char != '\t'
 }
@@ -260,6 +265,8 @@ mod tests {
     fn errors_are_text_for_people_and_json_for_programs() {
         for (path, expected) in [
             ("/live/cam", "404 Not Found: no \"cam\"\n"),
+            ("/metrics/x", "404 Not Found: no \"cam\"\n"),
+            ("/metrics", "{\"error\":{\"code\":\"not_found\",\"reason\":\"no \\\"cam\\\"\"}}\n"),
             ("/apiary", "404 Not Found: no \"cam\"\n"),
             ("/api", "{\"error\":{\"code\":\"not_found\",\"reason\":\"no \\\"cam\\\"\"}}\n"),
             ("/api/v1/x", "{\"error\":{\"code\":\"not_found\",\"reason\":\"no \\\"cam\\\"\"}}\n"),

@@ -1,16 +1,21 @@
-//! `--capture DIR`: each connection as a pcap file, `NUMBER-ADDRESS-PORT.pcap`.
+//! `--capture DIR`: each connection as a pcap file, `NUMBER-ADDRESS-PORT.pcap`; captures that are begun later, `...-2.pcap` and so on.
 //!
 //! Connections copy what they read and wrote into a bounded queue; one thread turns it into packets and writes the
 //! files. Streaming never waits for the disk: when the queue is full, or a write fails, that connection's capture ends and a
 //! warning says so. Bounds: [`QUEUE`] pieces and the ends of captures that began, [`QUEUE_BYTES`] together; open files
 //! as many as connections; file size by the disk; [`STOP_GRACE`] at the end.
 
-use super::port::ConnectionId;
+use super::{port::ConnectionId, report};
 use crate::pcap::{Close, Direction, Writer};
-use alloc::{format, string::ToString, sync::Arc, vec::Vec};
+use alloc::{
+    format,
+    string::{String, ToString},
+    sync::Arc,
+    vec::Vec,
+};
 use core::{
     net::SocketAddr,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
     time::Duration,
 };
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
@@ -46,12 +51,35 @@ pub(super) struct CaptureThread {
 /// The capture of one connection.
 pub(super) struct Recorder {
     id: ConnectionId,
+    name: String,
+    /// Bytes of the file so far.
+    written: Arc<AtomicU64>,
     queue: Sender<Piece>,
     waiting: Arc<AtomicUsize>,
     /// The thread knows of it and must be told of its end.
     is_open: bool,
     /// The queue was full once: what follows would not fit together with what came before.
     is_cut: bool,
+}
+
+/// What an operator wants of a capture.
+pub(super) struct Switch {
+    pub(super) is_on: bool,
+    /// Where it goes whether that was done.
+    pub(super) done: Sender<Result<Option<report::Capture>, NotSwitched>>,
+}
+
+/// Why a capture neither began nor ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotSwitched {
+    /// There is no `--capture`.
+    NotEnabled,
+    /// It goes on already.
+    AlreadyOn,
+    /// There is none.
+    AlreadyOff,
+    /// The disk is too slow for another.
+    Failed,
 }
 
 struct Piece {
@@ -61,7 +89,7 @@ struct Piece {
 }
 
 enum What {
-    Open { client: SocketAddr, server: SocketAddr },
+    Open { name: String, client: SocketAddr, server: SocketAddr, written: Arc<AtomicU64> },
     Bytes(Direction, Vec<u8>),
     End(Close),
 }
@@ -81,11 +109,22 @@ impl Capture {
         Ok((Capture { queue, waiting }, CaptureThread { handle, ended }))
     }
 
-    /// Starts the capture of a connection.
-    pub(super) fn recorder(&self, id: ConnectionId, client: SocketAddr, server: SocketAddr) -> Recorder {
+    /// Starts a capture of a connection; `number` counts those of that connection.
+    pub(super) fn recorder(
+        &self,
+        id: ConnectionId,
+        client: SocketAddr,
+        server: SocketAddr,
+        number: u32,
+    ) -> Recorder {
         let (queue, waiting) = (self.queue.clone(), self.waiting.clone());
-        let mut recorder = Recorder { id, queue, waiting, is_open: false, is_cut: false };
-        recorder.send(What::Open { client, server });
+        let address = client.ip().to_canonical().to_string().replace(':', "_");
+        let again = if number > 1 { format!("-{number}") } else { String::new() };
+        let name = format!("{:06}-{address}-{}{again}.pcap", id.0, client.port());
+        let written = Arc::<AtomicU64>::default();
+        let open = What::Open { name: name.clone(), client, server, written: written.clone() };
+        let mut recorder = Recorder { id, name, written, queue, waiting, is_open: false, is_cut: false };
+        recorder.send(open);
         recorder.is_open = !recorder.is_cut;
         recorder
     }
@@ -102,6 +141,12 @@ impl CaptureThread {
 }
 
 impl Recorder {
+    /// What there is to tell; `None` if it has ended because the disk was too slow.
+    pub(super) fn facts(&self) -> Option<report::Capture> {
+        let bytes = self.written.load(Ordering::Relaxed);
+        (!self.is_cut).then(|| report::Capture { name: self.name.clone(), bytes })
+    }
+
     /// Bytes that were read.
     pub(super) fn input(&mut self, bytes: &[u8]) {
         if !self.is_cut {
@@ -160,7 +205,7 @@ impl What {
 struct Files {
     directory: PathBuf,
     waiting: Arc<AtomicUsize>,
-    open: HashMap<ConnectionId, (File, Writer)>,
+    open: HashMap<ConnectionId, (File, Writer, Arc<AtomicU64>)>,
 }
 
 impl Files {
@@ -177,14 +222,12 @@ impl Files {
     }
 
     fn write(&mut self, id: ConnectionId, time: Duration, what: What, out: &mut Vec<u8>) -> io::Result<()> {
-        if let What::Open { client, server } = what {
-            let address = client.ip().to_canonical().to_string().replace(':', "_");
-            let name = format!("{:06}-{address}-{}.pcap", id.0, client.port());
+        if let What::Open { name, client, server, written } = &what {
             let file = File::create(self.directory.join(name))?;
-            let writer = Writer::new(client, server, time, out);
-            self.open.insert(id, (file, writer));
+            let writer = Writer::new(*client, *server, time, out);
+            self.open.insert(id, (file, writer, written.clone()));
         }
-        let Some((file, writer)) = self.open.get_mut(&id) else { return Ok(()) };
+        let Some((file, writer, written)) = self.open.get_mut(&id) else { return Ok(()) };
         let is_end = match what {
             What::Open { .. } => false,
             What::Bytes(direction, bytes) => {
@@ -200,6 +243,7 @@ impl Files {
             }
         };
         file.write_all(out)?;
+        written.fetch_add(out.len() as u64, Ordering::Relaxed);
         if is_end {
             self.open.remove(&id);
         }
@@ -225,13 +269,13 @@ mod tests {
     #[test]
     fn a_disk_that_hangs_costs_no_more_than_the_bounds_and_no_end_is_lost() {
         let (capture, pieces) = stuck();
-        let mut first = capture.recorder(ConnectionId(1), address(1), address(2));
+        let mut first = capture.recorder(ConnectionId(1), address(1), address(2), 1);
         for _ in 0..=QUEUE_BYTES >> 20 {
             first.input(&vec![0; 1 << 20]);
         }
         assert!(first.is_cut && capture.waiting.load(Ordering::Relaxed) == QUEUE_BYTES);
         for id in 2..2 * QUEUE as u64 {
-            capture.recorder(ConnectionId(id), address(1), address(2)).end(false);
+            capture.recorder(ConnectionId(id), address(1), address(2), 1).end(false);
         }
         first.end(false);
         // Those that began in time have their ends.

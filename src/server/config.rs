@@ -1,7 +1,7 @@
 //! What a server is started with.
 
 use super::{
-    Hls, MAX_FILE_PLAYERS, Merge, Networks, RecordConfig, Scheme, Takeover, TlsConfig,
+    AdminToken, Hls, MAX_FILE_PLAYERS, Merge, Networks, RecordConfig, Scheme, Takeover, TlsConfig,
     relay::{Origin, Push},
     source::{Retry, SourceConfig},
 };
@@ -58,6 +58,8 @@ pub struct Config {
     pub hls_idle: Duration,
     /// `--tls-cert` and `--tls-key`: take TLS as well, on every listener.
     pub tls: Option<TlsConfig>,
+    /// `--admin-token`: who sends it may use the API, and nobody else; without, whoever is in a private network.
+    pub admin_token: Option<AdminToken>,
     /// How long a player may stay behind, or any peer take no byte of what waits for it, before it is closed.
     pub stall_timeout: Duration,
     /// Ceilings of a session; `max_queued_output` is taken from `max_queue`.
@@ -91,6 +93,7 @@ impl Default for Config {
             hls: Hls::default(),
             hls_idle: Duration::from_secs(30),
             tls: None,
+            admin_token: None,
             stall_timeout: Duration::from_secs(30),
             limits: Limits::default(),
         }

@@ -14,13 +14,14 @@
 
 use super::{
     Shared,
-    capture::Recorder,
+    capture::{NotSwitched, Recorder},
     listen,
     player::Action,
     port::{ConnectionId, Letter, Mailbox, Port},
     protocol::{Failure, Protocol},
     registry::{Ending, Publishing},
     relay::StreamId,
+    report::{self, ConnectionFacts},
     shared_tag::{Form, Offer},
     staging::Staged,
     transport::{self, Received, Transport},
@@ -94,6 +95,10 @@ pub(super) struct Connection {
     /// [`super::Config::stall_timeout`]
     stall_timeout: Duration,
     opened: MonoTime,
+    /// What the client calls itself.
+    pub(super) agent: Option<Arc<str>>,
+    /// Captures of it that have begun.
+    captures: u32,
     end: Option<End>,
 }
 
@@ -105,6 +110,8 @@ pub(super) enum Role {
     Playing,
     /// A thread of its own sends it a file.
     Replaying,
+    /// It is sent what happens on the server.
+    Listening,
 }
 
 /// What a connection needs from its thread for a turn.
@@ -147,7 +154,7 @@ impl Connection {
         listen::set_up(&socket);
         let recorder = shared.capture.as_ref().and_then(|capture| {
             let local = socket.local_addr().ok()?;
-            Some(capture.recorder(id, peer, local))
+            Some(capture.recorder(id, peer, local, 1))
         });
         shared.stats.accepted.add(1);
         shared.stats.connections.add(1);
@@ -177,6 +184,8 @@ impl Connection {
             response_due: None,
             stall_timeout: shared.stall_timeout,
             opened: now,
+            agent: None,
+            captures: u32::from(recorder.is_some()),
             end: None,
             recorder,
         }
@@ -472,10 +481,90 @@ impl Connection {
                     }
                 }
                 Letter::Answer(id, response) => self.respond_late(cx, id, &response),
+                Letter::More(piece) => self.respond_more(cx, &piece),
+                Letter::Capture(switch) => {
+                    let done = self.switch_capture(cx.shared, switch.is_on);
+                    // Nobody waits any more if this took long.
+                    let _ = switch.done.send(done);
+                }
             }
         }
         if let Some(why) = self.mailbox.pending().filter(|_| self.protocol.state() == State::Open) {
             self.close(cx, why);
+        }
+    }
+
+    /// Begins or ends its capture.
+    fn switch_capture(
+        &mut self,
+        shared: &Shared,
+        is_on: bool,
+    ) -> Result<Option<report::Capture>, NotSwitched> {
+        let capture = shared.capture.as_ref().ok_or(NotSwitched::NotEnabled)?;
+        let going_on = self.recorder.as_ref().and_then(Recorder::facts);
+        match (is_on, going_on) {
+            (true, Some(_)) => return Err(NotSwitched::AlreadyOn),
+            (false, None) => return Err(NotSwitched::AlreadyOff),
+            _ => {}
+        }
+        if let Some(recorder) = self.recorder.take() {
+            recorder.end(false);
+        }
+        if is_on {
+            let local = self.transport.socket.local_addr().map_err(|_| NotSwitched::Failed)?;
+            self.captures += 1;
+            let recorder = capture.recorder(self.id(), self.peer, local, self.captures);
+            let facts = recorder.facts().ok_or(NotSwitched::Failed)?;
+            log::info!("{} is being captured", self.id());
+            self.recorder = Some(recorder);
+            return Ok(Some(facts));
+        }
+        log::info!("{} is captured no longer", self.id());
+        Ok(None)
+    }
+
+    /// What there is to tell, as far as the connection itself knows.
+    pub(super) fn facts(&self) -> ConnectionFacts {
+        let (received, sent) = self.protocol.bytes();
+        let (mut role, mut stream) = (report::Role::Other, None);
+        for (_, does) in &self.streams {
+            (role, stream) = match does {
+                Role::Publishing(publishing) => (report::Role::Publisher, Some(publishing.path().clone())),
+                Role::Playing => (report::Role::Player, None),
+                Role::Replaying => (report::Role::File, None),
+                Role::Listening => (report::Role::Console, None),
+            };
+            if role == report::Role::Publisher {
+                break;
+            }
+        }
+        let protocol = match &self.protocol {
+            Protocol::Unknown(_) => None,
+            Protocol::Rtmp(_) => Some(report::Protocol::Rtmp),
+            Protocol::Http(session) => Some(match (role, session.framing()) {
+                (report::Role::Player, Some(Framing::WebSocket)) => report::Protocol::WsFlv,
+                (report::Role::Player, _) => report::Protocol::HttpFlv,
+                (report::Role::File, _) => report::Protocol::File,
+                _ => report::Protocol::Http,
+            }),
+        };
+        let is_closing = matches!(self.protocol.state(), State::Closing | State::Closed);
+        ConnectionFacts {
+            mailbox: Arc::downgrade(&self.mailbox),
+            id: self.id().0,
+            address: self.peer,
+            protocol,
+            role,
+            stream,
+            agent: self.agent.clone(),
+            opened: self.opened,
+            received,
+            sent,
+            delay: None,
+            queued: self.protocol.output_len(),
+            dropped: 0,
+            state: if is_closing { report::State::Closing } else { report::State::Active },
+            capture: self.recorder.as_ref().and_then(Recorder::facts),
         }
     }
 
@@ -629,6 +718,7 @@ impl Connection {
                 log::info!("{} stops publishing {}", self.id(), publishing.path());
                 publishing.finish(cx.now, ending);
             }
+            Role::Listening => {}
             Role::Playing | Role::Replaying => cx.actions.push(Action::Leave { stream }),
         }
     }

@@ -158,7 +158,6 @@ pub(super) struct Snapshot {
 }
 
 /// What there is to tell about a stream.
-#[expect(dead_code, reason = "the rest is for the next step")]
 #[derive(Clone, Debug)]
 pub(super) struct HubFacts {
     pub(super) state: HubState,
@@ -187,6 +186,17 @@ pub(super) enum HubState {
     Waiting,
     /// Its publisher has vanished and may come back.
     Lost,
+}
+
+impl HubState {
+    /// As the API names it.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            HubState::Live => "live",
+            HubState::Waiting => "waiting",
+            HubState::Lost => "lost",
+        }
+    }
 }
 
 /// A granted claim.
@@ -467,6 +477,11 @@ impl Hub {
             dropped: self.dropped.load(Ordering::Relaxed) - state.dropped_before,
             has_players: state.has_players(),
         }
+    }
+
+    /// Bits of all tags that come in a second.
+    pub(super) fn bits(&self, now: MonoTime) -> Option<f64> {
+        self.lock().meter.measured(now).bits
     }
 
     /// A player was too slow for so many tags.

@@ -11,6 +11,7 @@
 //! weir-repair    mends what an earlier run left unfinished there, at the start
 //! weir-hls-N     cuts one live stream into segments and answers who asks for them (--hls)
 //! weir-capture   writes pcap files (--capture)
+//! weir-api       answers what is asked about the server itself (web/api)
 //! ```
 //!
 //! A connection belongs to one thread at a time and moves as a whole when `play` is accepted. Threads share the
@@ -32,6 +33,7 @@
 //! | `client` | the other side of RTMP, blocking |
 //! | `protocol`, `requests`, `web` | what a connection speaks; what RTMP's requests mean; what HTTP's do, and the pages for browsers |
 //! | `transport`, `tls` | a connection's socket, and TLS around it; the certificate |
+//! | `report`, `meter`, `tracks` | what there is to tell about connections and streams |
 //! | `config`, `listen` | what a server is started with; the sockets that clients connect to |
 //! | `backoff`, `coalescing`, `capture`, `stats`, `networks`, `path`, `file_limit`, `signals` | one small matter each |
 
@@ -63,6 +65,7 @@ mod reactor;
 mod record;
 mod registry;
 pub mod relay;
+mod report;
 mod requests;
 mod room;
 mod shared_tag;
@@ -97,6 +100,7 @@ pub use signals::{Asked, Signals};
 pub use stats::Stats;
 pub use tls::{TlsConfig, TlsError};
 pub use vod::{MAX_FILE_PLAYERS, MEDIA_APP};
+pub use web::AdminToken;
 
 use crate::{
     base::MonoTime,
@@ -140,6 +144,7 @@ use std::{
 };
 use tls::Tls;
 use vod::Vod;
+use web::{Access, Api};
 
 /// Chunk size towards every client: a frame of most streams is one chunk. ffmpeg publishers copy it.
 pub const SEND_CHUNK_SIZE: u32 = 65_536;
@@ -196,6 +201,7 @@ struct Shared {
     recordings: Option<Recordings>,
     segmenters: Segmenters,
     tls: Option<Tls>,
+    api: Api,
     is_stopping: AtomicBool,
     seeds: RandomState,
 }
@@ -252,6 +258,7 @@ impl Server {
             vod.map_err(|error| StartError::Media(config.media.clone().unwrap_or_default(), error))
         });
         let vod = vod.transpose()?;
+        let seeds = RandomState::new();
         let limits = Limits { max_queued_output: config.max_queue, ..config.limits };
         let shared = Arc::new(Shared {
             started: Instant::now(),
@@ -272,8 +279,15 @@ impl Server {
             recordings,
             segmenters: Segmenters::new(config.hls, config.hls_idle, config.resume_window),
             tls,
+            api: Api::new(
+                Access::new(config.admin_token.as_ref()),
+                seeds.hash_one(0),
+                config.max_connections,
+                port.clone(),
+                pool.clone(),
+            ),
             is_stopping: AtomicBool::new(false),
-            seeds: RandomState::new(),
+            seeds,
         });
         let reactor = Reactor::new(
             shared.clone(),

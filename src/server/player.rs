@@ -7,6 +7,7 @@
 use super::{
     connection::Connection,
     registry::HubHandle,
+    report::{ConnectionFacts, State},
     shared_tag::{Form, SharedTag},
     stats::Throttle,
     vod::Ask,
@@ -172,6 +173,10 @@ enum Video {
 struct Slow {
     /// Tags since it fell behind.
     dropped: u64,
+    /// Tags since it plays.
+    dropped_ever: u64,
+    /// When it fell behind the last time.
+    fell_behind: MonoTime,
     /// Its queue has been too long since then.
     since: MonoTime,
     warnings: Throttle,
@@ -378,11 +383,35 @@ impl Player {
     pub(super) fn fall_behind(&mut self, now: MonoTime) {
         self.flow = Flow::Behind;
         self.slow.since = now;
+        self.slow.fell_behind = now;
+    }
+
+    /// Adds what there is to tell about it. `bits`: how much of the stream comes in a second.
+    pub(super) fn describe(&self, now: MonoTime, bits: Option<f64>, facts: &mut ConnectionFacts) {
+        facts.dropped = self.slow.dropped_ever;
+        facts.state = match self.flow {
+            Flow::On => State::Active,
+            Flow::Paused => State::Paused,
+            Flow::Waiting => State::Waiting,
+            Flow::Behind => State::Behind,
+        };
+        let waiting = match (facts.queued, bits.filter(|bits| *bits > 0.0)) {
+            (0, _) => Some(0),
+            (queued, Some(bits)) => Some((queued as f64 * 8000.0 / bits) as u64),
+            _ => None,
+        };
+        facts.delay = match self.flow {
+            Flow::On => waiting,
+            // Nothing was added since.
+            Flow::Behind => waiting.map(|delay| delay + now.since(self.slow.fell_behind).as_millis() as u64),
+            Flow::Paused | Flow::Waiting => None,
+        };
     }
 
     /// Counts a lost tag and says so once a second.
     pub(super) fn report(&mut self, connection: &Connection, hub: &HubHandle, rules: Rules) {
         self.slow.dropped += 1;
+        self.slow.dropped_ever += 1;
         let Some(count) = self.slow.warnings.count(rules.now, 1) else { return };
         log::warn!(
             "{} {} is too slow for {}: {count} tags dropped, {} bytes wait (--max-queue {})",

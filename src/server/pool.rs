@@ -89,6 +89,11 @@ impl Pool {
         }
     }
 
+    /// The doors of all threads.
+    pub(super) fn ports(&self) -> Vec<Arc<Port>> {
+        self.lock().threads.iter().map(|worker| worker.port.clone()).collect()
+    }
+
     /// Waits for the threads, which [`Pool::stop`] has asked to end.
     pub(super) fn join(&self) {
         let (threads, ended) = {

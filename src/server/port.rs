@@ -5,17 +5,18 @@
 //! bounded. Tags wait in a bounded one, of [`FEED_BYTES`] at most; a publisher never waits for room in it (see `hub`).
 
 use super::{
-    connection::Connection, merge::Merge, player::Action, registry::HubHandle, shared_tag::SharedTag,
+    capture::Switch, connection::Connection, merge::Merge, player::Action, registry::HubHandle,
+    report::Question, shared_tag::SharedTag,
 };
 use crate::{
-    base::MonoTime,
+    base::{MonoTime, Payload},
     http::{RequestId, Response},
     rtmp::{
         MessageStreamId,
         session::{CloseReason, Notice},
     },
 };
-use alloc::{boxed::Box, sync::Arc, vec::Vec};
+use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 use core::{
     fmt,
     net::{IpAddr, Ipv6Addr},
@@ -23,6 +24,7 @@ use core::{
 };
 use crossbeam_channel::{Sender, TrySendError, unbounded};
 use mio::Waker;
+use serde::Serialize;
 use std::sync::{Mutex, PoisonError};
 
 /// Counts connections from the start of the server; names them in log lines.
@@ -58,6 +60,8 @@ pub(super) enum Control {
         /// When the resume window is over.
         deadline: MonoTime,
     },
+    /// Tell what there is to tell about your connections.
+    Report(Question),
     /// End every connection properly, then end.
     Stop,
 }
@@ -246,7 +250,30 @@ pub(super) struct Mailbox {
     pub(super) address: IpAddr,
     /// How it stands against others that want to publish the same.
     pub(super) standing: Standing,
+    /// Of a publisher that is no connection: what feeds it.
+    pub(super) feeder: Option<Feeder>,
     state: Mutex<MailboxState>,
+}
+
+/// What feeds a stream that no client publishes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Feeder {
+    /// The flag that says so.
+    pub(super) kind: FeederKind,
+    /// Host and port of the server that it comes from.
+    pub(super) address: Option<String>,
+    /// What it reads, as the log names it.
+    pub(super) name: String,
+}
+
+/// The flag by which the server feeds a stream. As the API names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum FeederKind {
+    Source,
+    Pull,
+    Origin,
+    Demo,
 }
 
 /// What becomes of a publisher when another one wants its stream.
@@ -270,6 +297,10 @@ pub(super) enum Letter {
     Notice(MessageStreamId, Notice),
     /// The answer to a request that had to wait (HTTP).
     Answer(RequestId, Box<Response>),
+    /// More of an endless answer, which is left out while what came before it waits for the socket.
+    More(Payload),
+    /// Begin or end its capture.
+    Capture(Switch),
 }
 
 /// Letters that wait in a mailbox; further ones are lost. A connection looks at once, unless it is on its way to another
@@ -282,17 +313,19 @@ impl Mailbox {
             id,
             address: address.to_canonical(),
             standing: Standing::Equal,
+            feeder: None,
             state: Mutex::new(MailboxState { owner, close: None, letters: Vec::new() }),
         }
     }
 
     /// Of a publisher that is no connection. Whoever publishes so looks into it by itself.
-    pub(super) fn of_source() -> Mailbox {
+    pub(super) fn of_source(feeder: Feeder) -> Mailbox {
         let (control, _) = unbounded();
         Mailbox {
             id: ConnectionId::OWN,
             address: Ipv6Addr::UNSPECIFIED.into(),
             standing: Standing::GivesWay,
+            feeder: Some(feeder),
             state: Mutex::new(MailboxState {
                 owner: Arc::new(Port::without_waker(control)),
                 close: None,

@@ -182,6 +182,7 @@ impl Reactor {
                     vod.stop();
                 }
             }
+            Control::Report(question) => question.answer(&self.hold.sockets, |_| {}),
             // One that plays no file any more.
             Control::Adopt(connection, actions) => self.adopt(now, connection, actions),
         }

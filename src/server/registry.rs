@@ -17,7 +17,7 @@ use crate::{
     flv::Tag,
     rtmp::session::{CloseReason, RejectReason},
 };
-use alloc::{format, string::ToString, sync::Arc};
+use alloc::{format, string::ToString, sync::Arc, vec::Vec};
 use core::{net::IpAddr, ops::Deref, time::Duration};
 use crossbeam_channel::Sender;
 use std::{
@@ -108,6 +108,12 @@ impl Registry {
     pub(super) fn find(self: &Arc<Registry>, path: &StreamPath) -> Option<HubHandle> {
         let hubs = self.lock();
         hubs.get(path).map(|hub| HubHandle { hub: hub.clone(), registry: self.clone() })
+    }
+
+    /// All streams.
+    pub(super) fn all(self: &Arc<Registry>) -> Vec<HubHandle> {
+        let hubs = self.lock();
+        hubs.values().map(|hub| HubHandle { hub: hub.clone(), registry: self.clone() }).collect()
     }
 
     /// How many streams there are, those included that players wait for.

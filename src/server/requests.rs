@@ -12,6 +12,7 @@ use super::{
     protocol::Protocol,
     registry::Ending,
     relay::identity,
+    tracks,
     vod::{Ask, Entry},
 };
 use crate::{
@@ -61,6 +62,7 @@ impl Connection {
             Event::Connect { request, connect } => {
                 log::debug!("{} connects with {:?}", self.id(), connect.flash_ver);
                 self.via = identity::via(&connect.flash_ver);
+                self.agent = tracks::shown(&connect.flash_ver);
                 self.app = connect.app;
                 self.tc_url = connect.tc_url;
                 self.accept(request);

@@ -12,6 +12,7 @@ use super::{
     player::{Admission, Media, Player, Rules, Terms},
     port::{Slot, Step},
     registry::HubHandle,
+    report::{Facts, State},
     shared_tag::{Bundle, Form, Offer, SharedTag},
     sockets::Sockets,
     staging::{Staged, Staging},
@@ -155,6 +156,24 @@ impl Room {
 
     pub(super) fn is_empty(&self) -> bool {
         self.players.is_empty()
+    }
+
+    /// Adds what there is to tell about its players.
+    pub(super) fn describe(&self, now: MonoTime, facts: &mut Facts) {
+        let bits = self.hub.bits(now);
+        for player in &self.players {
+            let Some(facts) = facts.of(player.index) else { continue };
+            // Of several streams the first, and what it publishes rather than what it plays.
+            if facts.stream.is_some() {
+                continue;
+            }
+            facts.stream = Some(self.hub.path().clone());
+            player.describe(now, bits, facts);
+            if !self.is_live {
+                facts.state = State::Waiting;
+                facts.delay = None;
+            }
+        }
     }
 
     /// The player on that message stream of that connection.

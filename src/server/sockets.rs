@@ -126,6 +126,12 @@ impl Sockets {
         self.indices.get(&id).copied()
     }
 
+    /// All connections with their indices.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &Connection)> {
+        let connections = self.connections.iter().enumerate();
+        connections.filter_map(|(index, connection)| Some((index, connection.as_deref()?)))
+    }
+
     /// Indices of all connections.
     pub(super) fn indices(&self) -> Vec<usize> {
         (0..self.connections.len()).filter(|index| self.connections[*index].is_some()).collect()

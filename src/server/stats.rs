@@ -23,8 +23,23 @@ pub struct Stats {
     pub bytes_out: Counter,
     /// Tags that players did not get because they were too slow.
     pub dropped_tags: Counter,
+    /// Connections closed by an operator.
+    pub kicked: Counter,
+    /// HTTP requests answered, by the first digit of the status: see [`Stats::CLASSES`].
+    pub http_requests: [Counter; 4],
     /// Times that a recording was too slow for its stream and lost pictures.
     pub recording_gaps: Counter,
+}
+
+impl Stats {
+    /// Classes of answers to HTTP requests.
+    pub const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
+
+    /// A request is answered with that status. Switching protocols is a success.
+    pub(super) fn note_answer(&self, status: u16) {
+        let class = usize::from(status / 100).clamp(2, 5) - 2;
+        self.http_requests[class].add(1);
+    }
 }
 
 /// A number that many threads change.

@@ -15,6 +15,7 @@ use super::{
     pool::Pool,
     port::{Control, Feed, FeedPort, Port, Slot, Step},
     registry::HubHandle,
+    report::Facts,
     room::{Floor, Room},
     sockets::{Ready, Sockets},
     staging::Staging,
@@ -183,6 +184,11 @@ impl Subscriber {
                 for index in self.hold.sockets.indices() {
                     self.with(now, index, |connection, cx| connection.close(cx, CloseReason::Shutdown));
                 }
+            }
+            Control::Report(question) => {
+                let rooms = self.rooms.iter().flatten();
+                let describe = |facts: &mut Facts| rooms.for_each(|room| room.describe(now, facts));
+                question.answer(&self.hold.sockets, describe);
             }
             // Only the reactor keeps resume windows.
             Control::Lost { .. } => {}

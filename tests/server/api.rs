@@ -4,6 +4,11 @@ use super::*;
 use serde_json::Value as Json;
 use std::io::{BufRead, BufReader};
 
+mod access;
+mod contract;
+mod listening;
+mod operating;
+mod reading;
 mod watching;
 
 /// The answer to a request.

@@ -82,7 +82,8 @@ impl Session {
     pub(super) fn refuse_with(&mut self, path: &str, is_head: bool, why: Refusal) {
         let response = Response::error_for(path, why.status(), why.reason());
         let version = Version::Http11;
-        let asked = Asked { id: RequestId(0), is_head, version, keeps_alive: false, key: None };
+        let asked =
+            Asked { id: RequestId(0), is_head, version, keeps_alive: false, is_api: false, key: None };
         self.write_response(&asked, &response);
         self.events.push_back(Event::Refused(why));
     }

@@ -96,6 +96,7 @@ impl Session {
             version: request.version,
             keeps_alive,
             key: websocket::key(&request),
+            is_api: response::is_api(request.path()),
         }));
         self.events.push_back(Event::Request { id, request: Box::new(request) });
     }

@@ -41,7 +41,7 @@ use super::{
     framing::{Framing, Piece},
     head::{self, Head},
     request::{Method, Version},
-    response::{Body, Response, Status},
+    response::{self, Body, Response, Status},
     websocket::{
         self, CloseCode,
         frame::{self, Opcode},
@@ -103,6 +103,8 @@ struct Asked {
     keeps_alive: bool,
     /// What a handshake is to be answered with, if it is one.
     key: Option<websocket::Key>,
+    /// Who asks is a program, by the path.
+    is_api: bool,
 }
 
 #[derive(Debug)]
@@ -330,8 +332,11 @@ impl Session {
         }
         match core::mem::replace(&mut self.phase, Phase::Closing) {
             Phase::Deciding(asked) => {
-                let response =
-                    Response::error(Status::SERVICE_UNAVAILABLE, "the server ends this connection");
+                let (status, reason) = (Status::SERVICE_UNAVAILABLE, "the server ends this connection");
+                let response = match asked.is_api {
+                    true => Response::api_error(status, "stopping", reason),
+                    false => Response::error(status, reason),
+                };
                 self.write_response(&asked, &response.close());
             }
             // Shall not take what it has for all there was.

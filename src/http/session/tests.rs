@@ -424,6 +424,11 @@ fn closing_answers_what_waits_for_an_answer() {
     peer.session.close(NOW, CloseReason::Shutdown);
     assert!(peer.heard().starts_with("HTTP/1.1 503 "));
     assert_eq!(peer.state(), State::Closing);
+    let mut program = Peer::new();
+    program.say(head("GET /api/v1/server", ""));
+    program.request();
+    program.session.close(NOW, CloseReason::Shutdown);
+    assert!(program.heard().contains("{\"error\":{\"code\":\"stopping\","));
     assert_eq!(peer.session.respond(NOW, id, &Response::new(Status::OK)), Err(ApiMisuse::NoSuchRequest));
     let mut peer = Peer::new();
     peer.session.close(NOW, CloseReason::Shutdown);

@@ -51,7 +51,7 @@ impl RtmpUrl {
     }
 
     /// Host and, if it is not the default, port; an IPv6 literal in brackets.
-    fn authority(&self) -> String {
+    pub fn authority(&self) -> String {
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
         if self.port == DEFAULT_PORT { host } else { format!("{host}:{}", self.port) }
     }

@@ -2,10 +2,10 @@
 
 use super::*;
 use crate::server::{
-    port::ConnectionId,
+    port::{ConnectionId, Feeder, FeederKind},
     testing::{audio, audio_header, feed_port, inter_frame, keyframe, metadata, video, video_header},
 };
-use alloc::{vec, vec::Vec};
+use alloc::{string::String, vec, vec::Vec};
 use crossbeam_channel::Receiver;
 
 const SLOT: Slot = Slot { index: 3, generation: 7 };
@@ -31,7 +31,7 @@ fn publish(hub: &Hub, claim: u64, tags: Vec<Tag>) {
 }
 
 /// What a thread was told: timestamps of tags, "start", "end".
-fn told(feeds: &Receiver<Feed>) -> Vec<alloc::string::String> {
+fn told(feeds: &Receiver<Feed>) -> Vec<String> {
     let shown = |feed: Feed| {
         assert_eq!(feed.slot, SLOT);
         match feed.what {
@@ -339,7 +339,8 @@ fn what_is_played_and_not_published_is_wanted() {
 #[test]
 fn a_source_of_the_server_gives_way_to_anybody_and_takes_from_nobody() {
     let hub = hub();
-    let source = || Arc::new(Mailbox::of_source());
+    let feeder = Feeder { kind: FeederKind::Demo, address: None, name: String::new() };
+    let source = || Arc::new(Mailbox::of_source(feeder.clone()));
     let (first, second) = (source(), source());
     hub.claim(NOW, &first, Takeover::Never).unwrap();
     assert!(hub.is_published() && !hub.is_published_by_client());

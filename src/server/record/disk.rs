@@ -267,9 +267,13 @@ pub(super) fn exists(root: &Path, name: &str) -> bool {
 
 /// Whether some recording, also of another program, is writing the file `name`.
 pub(super) fn is_being_written(root: &Path, name: &str) -> bool {
+    marked(root).any(|marked| marked == name)
+}
+
+/// Names of files that are being written, or were when their program ended.
+pub(super) fn marked(root: &Path) -> impl Iterator<Item = String> {
     let markers = fs::read_dir(root.join(MARKERS)).into_iter().flatten().flatten();
-    let mut names = markers.filter_map(|entry| fs::read_to_string(entry.path()).ok());
-    names.any(|marked| marked == name)
+    markers.filter_map(|entry| fs::read_to_string(entry.path()).ok())
 }
 
 /// Makes the folders of `name` below `root`, and follows no link that leads out of it.

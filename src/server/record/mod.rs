@@ -27,13 +27,20 @@ use super::{
     registry::HubHandle,
     tap::Tap,
 };
-use crate::rtmp::{
-    MessageStreamId,
-    session::{Notice, PublishType},
+use crate::{
+    base::MonoTime,
+    rtmp::{
+        MessageStreamId,
+        session::{Notice, PublishType},
+    },
 };
-use alloc::{string::ToString, sync::Arc, vec::Vec};
+use alloc::{
+    string::{String, ToString},
+    sync::Arc,
+    vec::Vec,
+};
 use core::{
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     time::Duration,
 };
 use std::{
@@ -105,6 +112,8 @@ pub(super) struct Recordings {
     repairing: Mutex<()>,
     /// How many wait for that.
     repair_awaited: AtomicUsize,
+    /// How often a file has begun, ended or gone.
+    changes: AtomicU64,
 }
 
 /// A stream that has a thread.
@@ -112,6 +121,39 @@ struct Stream {
     wish: Wish,
     /// The file that is being written, below the folder of recordings, which is absolute.
     current: Option<PathBuf>,
+    progress: Arc<Progress>,
+}
+
+/// How far the file of a stream is. Written by its thread, read by whoever wants to know.
+#[derive(Debug, Default)]
+struct Progress {
+    /// An operator wants no more of it.
+    is_stopped: AtomicBool,
+    /// When the file began, on the server's clock.
+    since: AtomicU64,
+    /// Milliseconds.
+    duration: AtomicU64,
+    bytes: AtomicU64,
+}
+
+/// What there is to tell about a recording that goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct RecordingFacts {
+    /// The file, below the folder of recordings; `None` before it has begun.
+    pub(super) name: Option<String>,
+    pub(super) since: MonoTime,
+    /// Milliseconds.
+    pub(super) duration: u64,
+    pub(super) bytes: u64,
+}
+
+/// Why a recording does not begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotStarted {
+    /// It goes on already.
+    AlreadyRecording,
+    /// The server stops, or has no room for a thread.
+    Failed,
 }
 
 /// What the publisher of the moment wants.
@@ -132,6 +174,10 @@ enum Kind {
     Record,
     /// `publish` of type append.
     Append,
+    /// An operator.
+    Operator,
+    /// An operator wants it no more.
+    Stopped,
 }
 
 impl Recordings {
@@ -139,8 +185,8 @@ impl Recordings {
     pub(super) fn new(config: RecordConfig) -> io::Result<Recordings> {
         fs::create_dir_all(&config.directory)?;
         let root = config.directory.canonicalize()?;
-        let (streams, repairing, repair_awaited) = Default::default();
-        Ok(Recordings { config, root, streams, repairing, repair_awaited })
+        let (streams, repairing, repair_awaited, changes) = Default::default();
+        Ok(Recordings { config, root, streams, repairing, repair_awaited, changes })
     }
 
     /// The folder, without links.
@@ -151,6 +197,57 @@ impl Recordings {
     /// The file that a stream is being recorded to now.
     pub(super) fn current(&self, path: &StreamPath) -> Option<PathBuf> {
         self.lock().get(path)?.current.clone()
+    }
+
+    /// How files are called.
+    pub(super) fn template(&self) -> &NameTemplate {
+        &self.config.name
+    }
+
+    /// Names of files that have no end yet: that are being written, or were left so by an earlier run.
+    pub(super) fn unfinished(&self) -> impl Iterator<Item = String> {
+        disk::marked(&self.root)
+    }
+
+    /// How often a file has begun, ended or gone.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Relaxed)
+    }
+
+    /// What is being recorded.
+    pub(super) fn facts(&self) -> HashMap<StreamPath, RecordingFacts> {
+        let streams = self.lock();
+        let wanted = streams.iter().filter(|(_, stream)| stream.is_wanted() || stream.current.is_some());
+        wanted.map(|(path, stream)| (path.clone(), stream.facts(&self.root))).collect()
+    }
+
+    /// Records a stream because an operator wants it. Its publisher is not told.
+    pub(super) fn start(&self, shared: &Arc<Shared>, hub: HubHandle) -> Result<(), NotStarted> {
+        let mut streams = self.lock();
+        match streams.get_mut(hub.path()) {
+            Some(stream) if stream.is_wanted() => return Err(NotStarted::AlreadyRecording),
+            Some(stream) => {
+                stream.wish = Wish { kind: Kind::Operator, asker: None };
+                stream.progress.is_stopped.store(false, Ordering::Relaxed);
+                return Ok(());
+            }
+            None if shared.is_stopping() => return Err(NotStarted::Failed),
+            None => {}
+        }
+        self.begin(shared, streams, hub, Wish { kind: Kind::Operator, asker: None })
+    }
+
+    /// Ends a recording because an operator wants it; false if there is none.
+    pub(super) fn stop(&self, path: &StreamPath) -> bool {
+        match self.lock().get_mut(path) {
+            Some(stream) if stream.is_wanted() || stream.current.is_some() => {
+                // Who asked for it is told of its end.
+                stream.wish.kind = Kind::Stopped;
+                stream.progress.is_stopped.store(true, Ordering::Relaxed);
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Starts to repair what earlier runs left unfinished.
@@ -192,22 +289,38 @@ impl Recordings {
                 mailbox.leave(Letter::Notice(*id, Notice::RecordStarted));
             }
             stream.wish = wish;
+            stream.progress.is_stopped.store(false, Ordering::Relaxed);
             return;
         }
         if kind == Kind::Unwanted || shared.is_stopping() {
             return;
         }
+        // It has said why not.
+        let _ = self.begin(shared, streams, hub, wish);
+    }
+
+    /// Starts a thread for a stream that has none.
+    fn begin(
+        &self,
+        shared: &Arc<Shared>,
+        mut streams: MutexGuard<'_, HashMap<StreamPath, Stream>>,
+        hub: HubHandle,
+        wish: Wish,
+    ) -> Result<(), NotStarted> {
+        let path = hub.path().clone();
         // Here and not in the thread, which may hear of it too late.
         let tap = Tap::new(shared.clone(), hub);
         let (job, of) = (shared.clone(), path.clone());
-        streams.insert(path.clone(), Stream { wish, current: None });
+        let progress = Arc::<Progress>::default();
+        streams.insert(path.clone(), Stream { wish, current: None, progress: progress.clone() });
         drop(streams);
-        let spawned = shared.jobs.spawn("weir-record".to_string(), move || recording::run(&job, &of, tap));
-        if let Err(error) = spawned {
+        let record = move || recording::run(&job, &of, tap, &progress);
+        shared.jobs.spawn("weir-record".to_string(), record).map_err(|error| {
             log::error!("{path} cannot be recorded: {}", super::plain(&error));
             self.tell(&path, Notice::RecordFailed);
             self.lock().remove(&path);
-        }
+            NotStarted::Failed
+        })
     }
 
     // ---- for the threads
@@ -220,6 +333,22 @@ impl Recordings {
         if let Some(stream) = self.lock().get_mut(path) {
             stream.current = current;
         }
+        self.note_change();
+    }
+
+    /// A file has begun, ended or gone.
+    fn note_change(&self) {
+        self.changes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// An operator wanted an end: true if its thread has to end as well. Otherwise it is wanted again.
+    fn has_stopped(&self, path: &StreamPath) -> bool {
+        let mut streams = self.lock();
+        let is_over = streams.get(path).is_none_or(|stream| stream.wish.kind == Kind::Stopped);
+        if is_over {
+            streams.remove(path);
+        }
+        is_over
     }
 
     /// Tells the publisher that asked for the recording, if one did.
@@ -253,6 +382,23 @@ impl Recordings {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<StreamPath, Stream>> {
         self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Stream {
+    fn is_wanted(&self) -> bool {
+        !matches!(self.wish.kind, Kind::Unwanted | Kind::Stopped)
+    }
+
+    fn facts(&self, root: &Path) -> RecordingFacts {
+        let name = self.current.as_ref().and_then(|file| file.strip_prefix(root).ok());
+        let Progress { since, duration, bytes, .. } = &*self.progress;
+        RecordingFacts {
+            name: name.map(|name| name.display().to_string()),
+            since: MonoTime(since.load(Ordering::Relaxed)),
+            duration: duration.load(Ordering::Relaxed),
+            bytes: bytes.load(Ordering::Relaxed),
+        }
     }
 }
 

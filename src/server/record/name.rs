@@ -138,6 +138,41 @@ impl NameTemplate {
         rest.is_empty().then_some(order)
     }
 
+    /// The stream of a file of that name (without extension) and when it began, in seconds since 1970, as far as the name tells.
+    pub(in crate::server) fn read(&self, name: &str) -> Option<(StreamPath, Option<u64>)> {
+        let at = self.parts.iter().position(|part| *part == Part::Path)?;
+        let front = take_front(name, &self.parts[..at])?;
+        let mut rest = match front.rsplit_once(SECOND).filter(|_| !self.has_number()) {
+            Some((first, _)) => first,
+            None => front,
+        };
+        let mut is_cut_back = false;
+        for part in self.parts[at + 1..].iter().rev() {
+            // A number takes the digits in front of it along.
+            if is_cut_back && matches!(part, Part::Date | Part::Time) {
+                continue;
+            }
+            is_cut_back = *part == Part::Number;
+            rest = match part {
+                Part::Text(text) => rest.strip_suffix(text.as_str())?,
+                Part::Date => rest.get(..rest.len().checked_sub(8)?)?,
+                Part::Time => rest.get(..rest.len().checked_sub(6)?)?,
+                Part::Number => rest.trim_end_matches(|c: char| c.is_ascii_digit()),
+                // Nobody names it twice.
+                Part::Path => return None,
+            };
+        }
+        let path = StreamPath::join("", "", rest).ok()?;
+        let order = self.order(&path, name)?;
+        let has_time = self.parts.contains(&Part::Date) && self.parts.contains(&Part::Time);
+        Some((path, if has_time { seconds(order[0], order[1]) } else { None }))
+    }
+
+    /// Whether a file of that name (without extension) is one of the stream.
+    pub(in crate::server) fn is_of(&self, path: &StreamPath, name: &str) -> bool {
+        self.order(path, name).is_some()
+    }
+
     /// The folder that holds all files of a stream, and how many folders may lie between.
     pub(super) fn folder(&self, path: &StreamPath) -> (String, usize) {
         let mut fixed = String::new();
@@ -208,6 +243,33 @@ fn file_path(path: &StreamPath) -> String {
     components.collect::<Vec<String>>().join("/").replace(SECOND, "_")
 }
 
+/// What is left of a name behind parts of known length.
+fn take_front<'a>(mut name: &'a str, parts: &[Part]) -> Option<&'a str> {
+    for part in parts {
+        name = match part {
+            Part::Text(text) => name.strip_prefix(text.as_str())?,
+            Part::Date => name.get(8..)?,
+            Part::Time => name.get(6..)?,
+            Part::Number => name.trim_start_matches(|c: char| c.is_ascii_digit()),
+            Part::Path => return None,
+        };
+    }
+    Some(name)
+}
+
+/// Since 1970, of a date and a time as numbers of eight and six digits.
+fn seconds(date: u64, time: u64) -> Option<u64> {
+    let (year, month, day) = (date / 10_000, date / 100 % 100, date % 100);
+    if !(1..=12).contains(&month) || !(1..=31).contains(&day) || year < 1970 {
+        return None;
+    }
+    // As below: years begin in March.
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 1;
+    let days = days.checked_sub(719_468)?;
+    Some(days * 86_400 + time / 10_000 * 3600 + time / 100 % 100 * 60 + time % 100)
+}
+
 /// `YYYYMMDD` and `HHMMSS`, UTC.
 fn date_and_time(seconds: u64) -> (String, String) {
     let (days, second) = (seconds / 86_400, seconds % 86_400);
@@ -253,6 +315,28 @@ mod tests {
             (4_107_542_400, "21000301", "000000"),
         ] {
             assert_eq!(date_and_time(seconds), (date.to_string(), time.to_string()));
+            assert_eq!(super::seconds(date.parse().unwrap(), time.parse().unwrap()), Some(seconds));
+        }
+    }
+
+    #[test]
+    fn names_tell_their_stream_and_time() {
+        let read = |text: &str, name: &str| {
+            let (path, at) = template(text).read(name)?;
+            Some((path.to_string(), at))
+        };
+        let cam = |at| Some(("live/cam-1".to_string(), at));
+        let default = "{path}-{date}-{time}-{n}";
+        assert_eq!(read(default, "live/cam-1-20000229-000000-3"), cam(Some(951_782_400)));
+        assert_eq!(read("{path}", "live/cam-1"), cam(None));
+        assert_eq!(read("{path}", "live/cam-1~2"), cam(None));
+        assert_eq!(read("{date}/{path}_{n}", "20000229/live/cam-1_7"), cam(None));
+        assert_eq!(read("{path}-{date}{n}", "live/cam-1-200002297"), cam(None));
+        assert_eq!(read("{path}/{path}.{n}", "live/cam-1/live/cam-1.7"), None);
+        for name in
+            ["", "live/cam", "live/cam-20000229-3", "-20000229-000000-3", "live/cam-2000022x-000000-3"]
+        {
+            assert_eq!(read(default, name), None, "{name}");
         }
     }
 
@@ -319,6 +403,7 @@ mod tests {
             assert_eq!(order[2], 12, "{name}");
             assert!(order[0] == 0 || order[0] == 20_000_229);
             assert_eq!(template.order(&other, &name), None, "{name}");
+            assert_eq!(template.read(&name).unwrap().0, cam, "{name}");
             assert_eq!(template.order(&cam, &format!("{name}x")), None);
             assert_eq!(template.order(&cam, &template.name(&other, 951_782_400, 12)), None, "{text}");
         }

@@ -9,7 +9,7 @@
 //! with the next stream. Bound: the tap's channel.
 
 use super::{
-    Kind, RecordFormat, Recordings,
+    Kind, Progress, RecordFormat, Recordings,
     clock::Clock,
     disk::{self, Create, Disk},
     flv::{self, FlvFile},
@@ -33,7 +33,7 @@ use crate::{
     },
 };
 use alloc::{format, string::String, sync::Arc};
-use core::time::Duration;
+use core::{sync::atomic::Ordering, time::Duration};
 use std::{
     io,
     path::{Path, PathBuf},
@@ -48,9 +48,9 @@ const MAX_REPEAT: u32 = 2 * MAX_GOP_TIME.as_millis() as u32;
 const MAX_RACES: u32 = 1000;
 
 /// Records until the stream has ended, or the server stops.
-pub(super) fn run(shared: &Arc<Shared>, path: &StreamPath, mut tap: Tap) {
+pub(super) fn run(shared: &Arc<Shared>, path: &StreamPath, mut tap: Tap, progress: &Progress) {
     let Some(recordings) = &shared.recordings else { return };
-    let mut recording = Recording::new(shared, recordings, path);
+    let mut recording = Recording::new(shared, recordings, path, progress);
     loop {
         let deadline = recording.file.is_some().then(|| shared.now() + TICK);
         let tapped = tap.next(deadline);
@@ -71,6 +71,12 @@ pub(super) fn run(shared: &Arc<Shared>, path: &StreamPath, mut tap: Tap) {
                 return recordings.forget(path);
             }
         }
+        if progress.is_stopped.swap(false, Ordering::Relaxed) {
+            recording.end(now);
+            if recordings.has_stopped(path) {
+                return;
+            }
+        }
         recording.tick(now);
     }
 }
@@ -79,6 +85,7 @@ struct Recording<'a> {
     shared: &'a Arc<Shared>,
     recordings: &'a Recordings,
     path: &'a StreamPath,
+    progress: &'a Progress,
     /// Configuration of the stream as it is now.
     headers: Headers,
     has_video: bool,
@@ -119,11 +126,17 @@ enum Output {
 }
 
 impl<'a> Recording<'a> {
-    fn new(shared: &'a Arc<Shared>, recordings: &'a Recordings, path: &'a StreamPath) -> Recording<'a> {
+    fn new(
+        shared: &'a Arc<Shared>,
+        recordings: &'a Recordings,
+        path: &'a StreamPath,
+        progress: &'a Progress,
+    ) -> Recording<'a> {
         Recording {
             shared,
             recordings,
             path,
+            progress,
             headers: Headers::default(),
             has_video: false,
             file: None,
@@ -141,8 +154,8 @@ impl<'a> Recording<'a> {
 
     /// A stream begins: nothing of the last one holds.
     fn start(&mut self) {
-        let (shared, recordings, path) = (self.shared, self.recordings, self.path);
-        *self = Recording::new(shared, recordings, path);
+        let Recording { shared, recordings, path, progress, .. } = *self;
+        *self = Recording::new(shared, recordings, path, progress);
     }
 
     fn end(&mut self, now: MonoTime) {
@@ -245,6 +258,9 @@ impl<'a> Recording<'a> {
         if !open.is_stale[track] {
             open.at = open.at.max(at);
             open.has_video |= track == VIDEO;
+            let duration = u64::from(open.at - open.began_at);
+            self.progress.duration.store(duration, Ordering::Relaxed);
+            self.progress.bytes.store(open.output.len(), Ordering::Relaxed);
             self.write(now, at, tag.tag());
         }
     }
@@ -262,7 +278,7 @@ impl<'a> Recording<'a> {
 
     /// Whether a file can begin with this frame.
     fn may_begin(&mut self, now: MonoTime, is_keyframe: bool, track: usize) -> bool {
-        if self.recordings.wish(self.path) == Kind::Unwanted {
+        if matches!(self.recordings.wish(self.path), Kind::Unwanted | Kind::Stopped) {
             return false;
         }
         if is_keyframe || track == AUDIO && (self.is_fresh || !self.has_video) {
@@ -291,6 +307,9 @@ impl<'a> Recording<'a> {
         let clock = Clock::new(first, begins_at);
         let path = output.disk().path().to_path_buf();
         log::info!("recording {} to {}", self.path, path.display());
+        self.progress.since.store(now.0, Ordering::Relaxed);
+        self.progress.duration.store(0, Ordering::Relaxed);
+        self.progress.bytes.store(0, Ordering::Relaxed);
         self.recordings.set_current(self.path, Some(path.clone()));
         self.file = Some(Open {
             output,
@@ -318,6 +337,7 @@ impl<'a> Recording<'a> {
         let Recordings { root, config, .. } = self.recordings;
         if let Some(count) = config.keep {
             keep::remove_oldest(root, &config.name, self.path, count, current);
+            self.recordings.note_change();
         }
     }
 

@@ -11,13 +11,13 @@ use crate::{
     server::{
         Shared,
         client::ClientOptions,
-        port::Mailbox,
+        port::{Feeder, FeederKind, Mailbox},
         registry::{Ending, HubHandle, Publishing},
         relay::identity,
         stats::{Failures, Throttle},
     },
 };
-use alloc::{boxed::Box, string::String, sync::Arc};
+use alloc::{boxed::Box, format, string::String, sync::Arc};
 use crossbeam_channel::{Receiver, Sender, after, select};
 use std::io;
 
@@ -252,7 +252,7 @@ impl Job {
     fn publish(&mut self, tag: Tag, publication: &mut Publication) -> Result<(), Left> {
         let now = self.shared.now();
         if publication.publishing.is_none() {
-            let mailbox = Arc::new(Mailbox::of_source());
+            let mailbox = Arc::new(Mailbox::of_source(self.feeder()));
             // The only refusal there is: somebody was faster.
             let publishing = self.shared.publish(now, self.hub.path(), &mailbox, None);
             *publication = Publication {
@@ -267,6 +267,21 @@ impl Job {
             publishing.tag(now, tag);
         }
         Ok(())
+    }
+
+    fn feeder(&self) -> Feeder {
+        let (kind, address) = match (&self.input, &self.lifetime) {
+            (Input::Demo, _) => (FeederKind::Demo, None),
+            (Input::Rtmp(url), Lifetime::Wanted(_)) => (FeederKind::Origin, Some(url.authority())),
+            (Input::Rtmp(url), Lifetime::Server) => (FeederKind::Pull, Some(url.authority())),
+            _ => (FeederKind::Source, None),
+        };
+        // The key of another server's stream may be a secret.
+        let name = match &self.input {
+            Input::Rtmp(url) => url.tc_url(),
+            input => format!("{input}"),
+        };
+        Feeder { kind, address, name }
     }
 
     /// Waits until a tag is due, or the producer is wanted no more.

@@ -54,6 +54,11 @@ impl Library {
         Library { root }
     }
 
+    /// The directory, without links.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Whether a stream of that name may be a file.
     pub(super) fn has(path: &StreamPath) -> bool {
         name_of(path).is_some()
@@ -119,7 +124,7 @@ impl fmt::Display for NoFile {
 }
 
 /// Whether a file of that name is one of those that are played.
-fn is_media(name: &str) -> bool {
+pub(in crate::server) fn is_media(name: &str) -> bool {
     name.rsplit_once('.').is_some_and(|(stem, ending)| {
         !stem.is_empty() && ENDINGS.iter().any(|known| known.eq_ignore_ascii_case(ending))
     })

@@ -19,6 +19,7 @@ mod player;
 mod thread;
 
 pub use library::MEDIA_APP;
+pub(super) use library::is_media;
 
 use indices::Indices;
 use library::Library;
@@ -154,6 +155,16 @@ impl Vod {
         let mut state = self.lock();
         state.is_stopped = true;
         state.threads.iter().for_each(|(_, port)| port.send(Control::Stop));
+    }
+
+    /// A folder's path, without links, if the server has it.
+    pub(super) fn root(&self, folder: Folder) -> Option<&Path> {
+        self.folder(folder).map(Library::root)
+    }
+
+    /// The doors of all threads.
+    pub(super) fn ports(&self) -> Vec<Arc<Port>> {
+        self.lock().threads.iter().map(|(_, port)| port.clone()).collect()
     }
 
     /// A thread has ended.

@@ -158,6 +158,11 @@ impl Clock {
 
 impl FilePlayer {
     /// A player of an entry from its start on.
+    /// What is played.
+    pub(super) fn path(&self) -> &StreamPath {
+        &self.entry.path
+    }
+
     pub(super) fn new(
         now: MonoTime,
         entry: &Entry,

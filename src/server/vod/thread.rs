@@ -13,6 +13,7 @@ use super::{
         owner::{Hold, Owner},
         player::{Action, Terms},
         port::{Control, Port},
+        report::Facts,
         sockets::{Ready, Sockets},
     },
     player::{FilePlayer, Pumped},
@@ -135,6 +136,11 @@ impl FileThread {
                 for index in self.hold.sockets.indices() {
                     self.with(now, index, |connection, cx| connection.close(cx, CloseReason::Shutdown));
                 }
+            }
+            Control::Report(question) => {
+                let path = self.players.first().map(FilePlayer::path);
+                let describe = |facts: &mut Facts| facts.all().for_each(|facts| facts.stream = path.cloned());
+                question.answer(&self.hold.sockets, describe);
             }
             Control::Adopt(connection, _) => self.bury(now, connection),
             Control::Lost { .. } => {}

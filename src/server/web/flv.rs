@@ -65,6 +65,7 @@ impl Connection {
         let now = cx.now;
         let Some(session) = self.protocol.http() else { return };
         session.set_date(date());
+        cx.shared.stats.note_answer(if is_web_socket { 101 } else { 200 });
         let begun = match response {
             Some(response) => session.respond(now, id, &response).map(drop),
             None => session.upgrade(now, id, None),

@@ -2,6 +2,8 @@
 //!
 //! | address | answered by |
 //! |---|---|
+//! | `/api/...`, `/metrics` | `api`, which asks `access` who may; `metrics` |
+//! | `/healthz` | here |
 //! | `/APP/KEY.flv` | `flv`: a live stream, also as a WebSocket |
 //! | `/APP/KEY/index.m3u8`, `/APP/KEY/index.mpd`, what those list | `hls`: a live stream in segments |
 //! | `/APP/KEY.json` | `watch`: what there is to know before playing |
@@ -11,16 +13,29 @@
 //!
 //! The protocol is in [`crate::http`]. What browsers and scripts may rely on is in `docs/openapi.yaml`.
 
+mod access;
 mod api;
 mod assets;
 pub(super) mod files;
 mod flv;
 pub(super) mod hls;
+mod metrics;
 mod route;
 mod watch;
 
-use super::connection::{Connection, Context, End};
-use crate::http::{Date, Event, Method, Request, RequestId, Response, Status, cors, mime};
+pub(super) use access::Access;
+pub use access::AdminToken;
+pub(super) use api::Api;
+
+use super::{
+    connection::{Connection, Context, End, Role},
+    tracks,
+};
+use crate::{
+    base::Payload,
+    http::{Date, Event, Method, Request, RequestId, Response, Status, cors, mime},
+    rtmp::MessageStreamId,
+};
 use route::Route;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -38,6 +53,7 @@ impl Connection {
             Event::Request { id, request } => self.request(cx, id, &request),
             Event::Refused(refusal) => {
                 log::debug!("{} {} asks wrongly: {refusal}", self.id(), self.peer);
+                cx.shared.stats.note_answer(refusal.status().0);
                 self.note_end(End::Request(refusal));
             }
             // Players say nothing that matters.
@@ -48,8 +64,17 @@ impl Connection {
     fn request(&mut self, cx: &mut Context<'_>, id: RequestId, request: &Request) {
         let path = request.path();
         log::debug!("{} asks for {path}", self.id());
+        if let Some(agent) = request.header("user-agent") {
+            // Nearly always the same again.
+            if self.agent.as_deref() != Some(agent) {
+                self.agent = tracks::shown(agent);
+            }
+        }
         self.response_due = None;
         let route = Route::of(path, request.parameter("watch").is_some());
+        if route == Route::Operate {
+            return self.api(cx, id, request);
+        }
         let is_open = route.is_open_to_other_sites();
         if let Some(preflight) = cors::preflight(request).filter(|_| is_open) {
             return self.respond(cx, id, &preflight);
@@ -60,6 +85,9 @@ impl Connection {
         }
         match route {
             Route::Asset(name) => self.page(cx, id, request, name),
+            // Answered above.
+            Route::Operate => {}
+            Route::Health => self.health(cx, id),
             Route::CrossDomain => {
                 let response = Response::text(mime::of_name(path), CROSS_DOMAIN);
                 self.respond(cx, id, &response.header("Cache-Control", "max-age=3600"));
@@ -86,6 +114,15 @@ impl Connection {
         self.respond(cx, id, &response);
     }
 
+    /// Whether the server runs, for load balancers and supervisors.
+    fn health(&mut self, cx: &Context<'_>, id: RequestId) {
+        let response = match cx.shared.is_stopping() {
+            false => Response::text(mime::TEXT, "ok\n"),
+            true => Response::text(mime::TEXT, "stopping\n").status(Status::SERVICE_UNAVAILABLE),
+        };
+        self.respond(cx, id, &response.header("Cache-Control", "no-store"));
+    }
+
     fn not_found(&mut self, cx: &Context<'_>, id: RequestId, path: &str) {
         let what = "live streams are at /APP/KEY.flv and /APP/KEY/index.m3u8, pages to watch them at /APP/KEY, \
                     files at /vod/NAME";
@@ -96,8 +133,18 @@ impl Connection {
     pub(super) fn respond(&mut self, cx: &Context<'_>, id: RequestId, response: &Response) {
         let Some(session) = self.protocol.http() else { return };
         session.set_date(date());
+        cx.shared.stats.note_answer(response.code().0);
         if let Err(misuse) = session.respond(cx.now, id, response) {
             log::error!("{}: {misuse}", self.id());
+        }
+    }
+
+    /// Sends more of an endless response, if the socket has taken what came before.
+    pub(super) fn respond_more(&mut self, cx: &Context<'_>, piece: &Payload) {
+        self.flush(cx.now);
+        let Some(session) = self.protocol.http() else { return };
+        if session.output_len() == 0 && session.send(piece).is_ok() {
+            self.set_role(MessageStreamId(0), Role::Listening);
         }
     }
 
@@ -107,7 +154,9 @@ impl Connection {
         session.set_date(date());
         self.response_due = Some(cx.now + cx.shared.stall_timeout * RESPONSE_STALLS);
         // Fails if the client has left meanwhile.
-        let _ = session.respond(cx.now, id, response);
+        if session.respond(cx.now, id, response).is_ok() {
+            cx.shared.stats.note_answer(response.code().0);
+        }
     }
 }
 

@@ -14,6 +14,10 @@ use crate::{hls::Kind, http::mime, server::StreamPath};
 pub(super) enum Route<'a> {
     /// A file of the pages, by its name.
     Asset(&'a str),
+    /// The API and the metrics.
+    Operate,
+    /// Whether the server runs.
+    Health,
     /// What players of old ask for before they read from another site.
     CrossDomain,
     /// A live stream as FLV.
@@ -38,6 +42,9 @@ impl Route<'_> {
             "" => return Route::Asset(assets::CONSOLE),
             "favicon.ico" => return Route::Asset(assets::ICON),
             "crossdomain.xml" => return Route::CrossDomain,
+            "healthz" => return Route::Health,
+            "metrics" | "api" => return Route::Operate,
+            _ if name.starts_with("api/") => return Route::Operate,
             _ => {}
         }
         if let Some(asset) = path.strip_prefix(assets::PREFIX) {
@@ -71,7 +78,7 @@ impl Route<'_> {
 
     /// Pages of other sites may have it as well.
     pub(super) fn is_open_to_other_sites(&self) -> bool {
-        !matches!(self, Route::Asset(_))
+        !matches!(self, Route::Asset(_) | Route::Operate | Route::Health)
     }
 }
 
@@ -87,6 +94,9 @@ mod tests {
         }
         assert_eq!(Route::of("/", false), Route::Asset("index.html"));
         assert_eq!(Route::of("/_weir/vendor/a.js", false), Route::Asset("vendor/a.js"));
+        for path in ["/api", "/api/v1/streams", "/api/x.flv", "/metrics"] {
+            assert_eq!(Route::of(path, false), Route::Operate, "{path}");
+        }
         assert_eq!(Route::of("/vod/clip.mp4", true), Route::Asset("watch.html"));
         assert_eq!(Route::of("/vod/a/clip.mp4", false), Route::File(Folder::Media));
         assert_eq!(Route::of("/recordings/a.flv", false), Route::File(Folder::Recordings));
@@ -119,9 +129,6 @@ mod tests {
             "/.flv",
             "/live/cam.ts",
             "/live/cam.mp4",
-            "/api/x",
-            "/api",
-            "/api/x.flv",
             "/_weir",
             "/metrics.flv",
             "/metrics/x",

@@ -18,6 +18,7 @@ struct Bench {
     shared: Arc<Shared>,
     path: StreamPath,
     directory: PathBuf,
+    progress: Progress,
 }
 
 impl Bench {
@@ -33,12 +34,12 @@ impl Bench {
         let path = StreamPath::join("", "", "live/x").unwrap();
         let wish = Wish { kind: Kind::Matched, asker: None };
         let recordings = shared.recordings.as_ref().unwrap();
-        recordings.lock().insert(path.clone(), Stream { wish, current: None });
-        Bench { server: Some(server), shared, path, directory }
+        recordings.lock().insert(path.clone(), Stream { wish, current: None, progress: Arc::default() });
+        Bench { server: Some(server), shared, path, directory, progress: Progress::default() }
     }
 
     fn recording(&self) -> Recording<'_> {
-        Recording::new(&self.shared, self.shared.recordings.as_ref().unwrap(), &self.path)
+        Recording::new(&self.shared, self.shared.recordings.as_ref().unwrap(), &self.path, &self.progress)
     }
 
     /// Kind of media and time of every frame of a file.

@@ -1,0 +1,122 @@
+//! What changes something: kick, record, capture.
+
+use super::{
+    sample::{self, Sample},
+    streams::StreamRecording,
+};
+use crate::{
+    base::CloseReason,
+    http::{Response, Status},
+    server::{
+        Shared, StreamPath,
+        capture::{NotSwitched, Switch},
+        hub::HubState,
+        port::{ConnectionId, Letter},
+        record::NotStarted,
+        report::ConnectionFacts,
+    },
+};
+use alloc::{format, sync::Arc};
+use core::time::Duration;
+use crossbeam_channel::bounded;
+
+/// Time that a connection has to begin or end its capture. It does within a turn.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+pub(super) fn no_stream(path: &StreamPath) -> Response {
+    let why = format!("nobody publishes {path}, and nobody waits for it");
+    Response::api_error(Status::NOT_FOUND, "no_such_stream", &why)
+}
+
+pub(super) fn no_connection(id: u64) -> Response {
+    let why = format!("there is no connection {id}: it has closed, or never was");
+    Response::api_error(Status::NOT_FOUND, "no_such_connection", &why)
+}
+
+fn conflict(code: &'static str, why: &str) -> Response {
+    Response::api_error(Status::CONFLICT, code, why)
+}
+
+fn internal(why: &str) -> Response {
+    Response::api_error(Status::INTERNAL_ERROR, "internal", why)
+}
+
+fn done() -> Response {
+    Response::new(Status::NO_CONTENT).header("Cache-Control", "no-store")
+}
+
+/// One connection.
+pub(super) fn find(shared: &Arc<Shared>, id: u64) -> Option<ConnectionFacts> {
+    sample::ask(shared, Some(ConnectionId(id))).pop()
+}
+
+/// Closes a connection.
+pub(super) fn kick(shared: &Arc<Shared>, id: u64) -> Response {
+    let Some(mailbox) = find(shared, id).and_then(|facts| facts.mailbox.upgrade()) else {
+        return no_connection(id);
+    };
+    log::info!("{} is closed by an operator", mailbox.id);
+    shared.stats.kicked.add(1);
+    mailbox.close(CloseReason::Kicked);
+    done()
+}
+
+/// Begins or ends the capture of a connection.
+pub(super) fn capture(shared: &Arc<Shared>, id: u64, is_on: bool) -> Response {
+    let Some(mailbox) = find(shared, id).and_then(|facts| facts.mailbox.upgrade()) else {
+        return no_connection(id);
+    };
+    let (done_to, told) = bounded(1);
+    mailbox.leave(Letter::Capture(Switch { is_on, done: done_to }));
+    match told.recv_timeout(PATIENCE) {
+        Ok(Ok(Some(capture))) => super::json(&capture).status(Status::CREATED),
+        Ok(Ok(None)) => done(),
+        Ok(Err(NotSwitched::NotEnabled)) if !is_on => {
+            conflict("not_capturing", "weir runs without --capture DIR")
+        }
+        Ok(Err(NotSwitched::NotEnabled)) => conflict("not_enabled", "weir runs without --capture DIR"),
+        Ok(Err(NotSwitched::AlreadyOn)) => conflict("already_capturing", "it is being captured already"),
+        Ok(Err(NotSwitched::AlreadyOff)) => conflict("not_capturing", "it is not being captured"),
+        Ok(Err(NotSwitched::Failed)) => internal("the disk of --capture is too slow"),
+        Err(_) => internal("the connection does not answer"),
+    }
+}
+
+/// Begins to record a stream: `None` if its file is still to begin.
+pub(super) fn start_recording(shared: &Arc<Shared>, path: &StreamPath) -> Option<Response> {
+    let Some(hub) = shared.registry.find(path) else { return Some(no_stream(path)) };
+    let facts = hub.facts(shared.now());
+    let Some(recordings) = &shared.recordings else {
+        return Some(conflict("not_enabled", "weir runs without --record DIR"));
+    };
+    if facts.state != HubState::Live {
+        return Some(match facts.has_players || facts.state == HubState::Lost {
+            true => conflict("not_live", &format!("nobody publishes {path}")),
+            false => no_stream(path),
+        });
+    }
+    match recordings.start(shared, hub) {
+        Ok(()) => None,
+        Err(NotStarted::AlreadyRecording) => {
+            Some(conflict("already_recording", "it is being recorded already"))
+        }
+        Err(NotStarted::Failed) => Some(internal("no thread can be had for the recording")),
+    }
+}
+
+/// The answer once its file has begun, or is not waited for any longer.
+pub(super) fn started(sample: &Sample, path: &StreamPath) -> Response {
+    match sample.recordings.get(path) {
+        Some(facts) => super::json(&StreamRecording::of(sample, facts)).status(Status::CREATED),
+        None => conflict("not_live", &format!("{path} has ended")),
+    }
+}
+
+/// Ends the recording of a stream.
+pub(super) fn stop_recording(shared: &Shared, path: &StreamPath, sample: &Sample) -> Response {
+    if !sample.streams.contains_key(path) {
+        return no_stream(path);
+    }
+    let is_stopped = shared.recordings.as_ref().is_some_and(|recordings| recordings.stop(path));
+    if is_stopped { done() } else { conflict("not_recording", "it is not being recorded") }
+}

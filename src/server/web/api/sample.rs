@@ -1,0 +1,192 @@
+//! The server at one moment: what every thread tells of its connections, every stream of itself, the system of the process.
+//!
+//! All answers that are given at that moment are made from it. Rates are differences to an earlier sample. Bounds: [`PATIENCE`];
+//! a thread that does not answer in time is left out.
+
+use super::process::Process;
+use crate::{
+    base::MonoTime,
+    server::{
+        Shared, StreamPath,
+        hub::{HubFacts, HubState},
+        port::{ConnectionId, Control},
+        record::RecordingFacts,
+        report::{ConnectionFacts, Question, Role},
+    },
+};
+use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
+use core::time::Duration;
+use crossbeam_channel::unbounded;
+use std::{collections::HashMap, time::Instant};
+
+/// Time that all threads together have to answer. They do within a turn.
+const PATIENCE: Duration = Duration::from_millis(250);
+/// Rates over less than this say little, over more they are none of the moment.
+const RATES: core::ops::RangeInclusive<Duration> = Duration::from_millis(500)..=Duration::from_secs(5);
+
+/// See the module.
+#[derive(Debug)]
+pub(in crate::server::web) struct Sample {
+    pub(in crate::server::web) now: MonoTime,
+    /// Milliseconds since 1970.
+    pub(in crate::server::web) wall: u64,
+    pub(in crate::server::web) connections: Vec<ConnectionFacts>,
+    /// By their paths, those that somebody publishes or waits for.
+    pub(in crate::server::web) streams: BTreeMap<StreamPath, HubFacts>,
+    pub(in crate::server::web) recordings: HashMap<StreamPath, RecordingFacts>,
+    pub(in crate::server::web) process: Process,
+    /// Bytes of all sockets since the start.
+    pub(in crate::server::web) received: u64,
+    pub(in crate::server::web) sent: u64,
+    pub(in crate::server::web) rates: Rates,
+}
+
+/// How much a second, at the time of a sample.
+#[derive(Clone, Debug, Default)]
+pub(in crate::server::web) struct Rates {
+    /// Bits received and sent, by connection.
+    pub(in crate::server::web) connections: HashMap<u64, (f64, f64)>,
+    pub(in crate::server::web) traffic: (f64, f64),
+    /// Of one core.
+    pub(in crate::server::web) cpu_percent: Option<f64>,
+}
+
+/// What rates are differences to.
+#[derive(Debug, Default)]
+pub(super) struct Before {
+    at: MonoTime,
+    /// None yet.
+    is_empty: bool,
+    counts: HashMap<u64, (u64, u64)>,
+    traffic: (u64, u64),
+    cpu: Duration,
+    last: Rates,
+}
+
+impl Before {
+    pub(super) fn new() -> Before {
+        Before { is_empty: true, ..Before::default() }
+    }
+
+    /// The rates since the last sample; that of now is the next to compare with if enough time has passed.
+    fn rates(
+        &mut self,
+        now: MonoTime,
+        connections: &[ConnectionFacts],
+        traffic: (u64, u64),
+        cpu: Duration,
+    ) -> Rates {
+        let span = now.since(self.at);
+        if !self.is_empty && span < *RATES.start() {
+            return self.last.clone();
+        }
+        let mut rates = Rates::default();
+        if !self.is_empty && RATES.contains(&span) {
+            let seconds = span.as_secs_f64();
+            let rate = |now: u64, before: u64| now.saturating_sub(before) as f64 * 8.0 / seconds;
+            for facts in connections {
+                if let Some((received, sent)) = self.counts.get(&facts.id) {
+                    let pair = (rate(facts.received, *received), rate(facts.sent, *sent));
+                    rates.connections.insert(facts.id, pair);
+                }
+            }
+            rates.traffic = (rate(traffic.0, self.traffic.0), rate(traffic.1, self.traffic.1));
+            rates.cpu_percent = Some(cpu.saturating_sub(self.cpu).as_secs_f64() / seconds * 100.0);
+        }
+        let counts = connections.iter().map(|facts| (facts.id, (facts.received, facts.sent))).collect();
+        *self = Before { at: now, is_empty: false, counts, traffic, cpu, last: rates.clone() };
+        rates
+    }
+}
+
+impl Sample {
+    /// The server as it is now.
+    pub(super) fn take(shared: &Arc<Shared>, before: &mut Before) -> Sample {
+        let connections = ask(shared, None);
+        let now = shared.now();
+        let mut streams = BTreeMap::new();
+        for hub in shared.registry.all() {
+            let facts = hub.facts(now);
+            if facts.state != HubState::Waiting || facts.has_players {
+                streams.insert(hub.path().clone(), facts);
+            }
+        }
+        let open = connections
+            .iter()
+            .fold((0, 0), |(received, sent), facts| (received + facts.received, sent + facts.sent));
+        let received = shared.stats.bytes_in.value() + open.0;
+        let sent = shared.stats.bytes_out.value() + open.1;
+        let process = Process::now(&shared.stats);
+        let rates = before.rates(now, &connections, (received, sent), process.cpu);
+        Sample {
+            now,
+            wall: super::thread::wall(),
+            connections,
+            streams,
+            recordings: shared.recordings.as_ref().map(|recordings| recordings.facts()).unwrap_or_default(),
+            process,
+            received,
+            sent,
+            rates,
+        }
+    }
+
+    /// Milliseconds since 1970 of a moment of the server's clock.
+    pub(in crate::server::web) fn wall_of(&self, at: MonoTime) -> u64 {
+        self.wall.saturating_sub(self.now.since(at).as_millis() as u64)
+    }
+
+    /// Milliseconds since then.
+    pub(super) fn since(&self, at: MonoTime) -> u64 {
+        self.now.since(at).as_millis() as u64
+    }
+
+    /// Those who play a live stream or wait for one.
+    pub(super) fn players(&self) -> impl Iterator<Item = &ConnectionFacts> {
+        self.connections.iter().filter(|facts| facts.role == Role::Player)
+    }
+}
+
+/// What the threads tell of their connections, or of that one. In the order in which these came.
+pub(super) fn ask(shared: &Arc<Shared>, only: Option<ConnectionId>) -> Vec<ConnectionFacts> {
+    let (to, told) = unbounded();
+    let ports = shared.api.ports(shared);
+    let mut waiting = ports.len();
+    for port in ports {
+        port.send(Control::Report(Question { only, to: to.clone() }));
+    }
+    drop(to);
+    let deadline = Instant::now() + PATIENCE;
+    let mut all = Vec::new();
+    while waiting > 0 {
+        // A thread that has ended meanwhile has none; then nobody holds the other end at last.
+        let Ok(facts) = told.recv_deadline(deadline) else { break };
+        all.extend(facts);
+        waiting -= 1;
+    }
+    // One that moved meanwhile may have been told of twice.
+    all.sort_by_key(|facts| facts.id);
+    all.dedup_by_key(|facts| facts.id);
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_of_the_last_second_or_two_and_stay_in_between() {
+        let mut before = Before::new();
+        let mut at = |now, bytes, cpu| {
+            before.rates(MonoTime(now), &[], (bytes, 2 * bytes), Duration::from_millis(cpu))
+        };
+        assert_eq!(at(0, 0, 0).cpu_percent, None);
+        assert_eq!(
+            (at(1000, 1000, 500).traffic, at(1100, 5000, 600).traffic),
+            ((8000.0, 16_000.0), (8000.0, 16_000.0))
+        );
+        let rates = at(2000, 3000, 2000);
+        assert_eq!((rates.traffic, rates.cpu_percent), ((16_000.0, 32_000.0), Some(150.0)));
+        assert_eq!(at(60_000, 9000, 3000).cpu_percent, None, "a mean over a minute");
+    }
+}
