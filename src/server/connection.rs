@@ -16,6 +16,7 @@ use super::{
     Shared,
     capture::{NotSwitched, Recorder},
     listen,
+    path::StreamPath,
     player::Action,
     port::{ConnectionId, Letter, Mailbox, Port},
     protocol::{Failure, Protocol},
@@ -74,6 +75,8 @@ pub(super) struct Connection {
     stalled_since: Option<MonoTime>,
     /// When a response that is held in memory for it has to be written.
     pub(super) response_due: Option<MonoTime>,
+    /// Of which stream in segments it asked for a file, if that was its last request.
+    pub(super) hls: Option<StreamPath>,
     recorder: Option<Recorder>,
     pub(super) protocol: Protocol,
     /// Where others leave word for this connection, and its identity.
@@ -182,6 +185,7 @@ impl Connection {
             is_over: false,
             stalled_since: None,
             response_due: None,
+            hls: None,
             stall_timeout: shared.stall_timeout,
             opened: now,
             agent: None,
@@ -538,10 +542,14 @@ impl Connection {
                 break;
             }
         }
+        if let (report::Role::Other, Some(path)) = (role, &self.hls) {
+            (role, stream) = (report::Role::Player, Some(path.clone()));
+        }
         let protocol = match &self.protocol {
             Protocol::Unknown(_) => None,
             Protocol::Rtmp(_) => Some(report::Protocol::Rtmp),
             Protocol::Http(session) => Some(match (role, session.framing()) {
+                (report::Role::Player, _) if stream.is_some() => report::Protocol::Hls,
                 (report::Role::Player, Some(Framing::WebSocket)) => report::Protocol::WsFlv,
                 (report::Role::Player, _) => report::Protocol::HttpFlv,
                 (report::Role::File, _) => report::Protocol::File,
@@ -554,6 +562,7 @@ impl Connection {
             id: self.id().0,
             address: self.peer,
             protocol,
+            is_tls: self.transport.is_tls(),
             role,
             stream,
             agent: self.agent.clone(),
@@ -566,6 +575,11 @@ impl Connection {
             state: if is_closing { report::State::Closing } else { report::State::Active },
             capture: self.recorder.as_ref().and_then(Recorder::facts),
         }
+    }
+
+    /// Through TLS.
+    pub(super) fn is_tls(&self) -> bool {
+        self.transport.is_tls()
     }
 
     /// In which form a player gets its stream.

@@ -74,6 +74,7 @@ pub(super) struct ConnectionFacts {
     pub(super) id: u64,
     pub(super) address: SocketAddr,
     pub(super) protocol: Option<Protocol>,
+    pub(super) is_tls: bool,
     pub(super) role: Role,
     pub(super) stream: Option<StreamPath>,
     pub(super) agent: Option<Arc<str>>,
@@ -95,6 +96,8 @@ pub(super) enum Protocol {
     Rtmp,
     HttpFlv,
     WsFlv,
+    /// It asked for a file of a stream in segments last.
+    Hls,
     /// A file is read over HTTP.
     File,
     Http,
@@ -134,14 +137,15 @@ pub(super) struct Capture {
 
 impl Protocol {
     /// All of them.
-    pub(super) const ALL: [Protocol; 5] =
-        [Protocol::Rtmp, Protocol::HttpFlv, Protocol::WsFlv, Protocol::File, Protocol::Http];
+    pub(super) const ALL: [Protocol; 6] =
+        [Protocol::Rtmp, Protocol::HttpFlv, Protocol::WsFlv, Protocol::Hls, Protocol::File, Protocol::Http];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
             Protocol::Rtmp => "rtmp",
             Protocol::HttpFlv => "http-flv",
             Protocol::WsFlv => "ws-flv",
+            Protocol::Hls => "hls",
             Protocol::File => "file",
             Protocol::Http => "http",
         }

@@ -27,6 +27,8 @@ pub struct Stats {
     pub kicked: Counter,
     /// HTTP requests answered, by the first digit of the status: see [`Stats::CLASSES`].
     pub http_requests: [Counter; 4],
+    /// Segments of HLS made.
+    pub hls_segments: Counter,
     /// Times that a recording was too slow for its stream and lost pictures.
     pub recording_gaps: Counter,
 }

@@ -18,9 +18,11 @@
 mod segmenter;
 #[cfg(test)]
 mod tests;
+mod viewers;
 
 use super::{Shared, path::StreamPath, plain, port::Letter, port::Mailbox, tap::Tap};
 use crate::{
+    base::MonoTime,
     hls::Kind,
     http::{Request, RequestId, Response},
 };
@@ -42,6 +44,7 @@ use std::{
     hash::RandomState,
     sync::{Mutex, MutexGuard, PoisonError},
 };
+use viewers::Viewers;
 
 /// `--hls`: which live streams are there in segments.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -75,6 +78,7 @@ struct Stream {
     asks: Sender<Ask>,
     /// Wakes the thread.
     knock: Sender<()>,
+    viewers: Viewers,
 }
 
 /// A request for a file of a stream. One that nobody answers says so when it is dropped.
@@ -155,6 +159,9 @@ impl Segmenters {
             })?;
             streams.insert(path.clone(), stream);
         }
+        if let Some(stream) = streams.get_mut(path) {
+            stream.viewers.note(shared.now(), connection.address, request.header("user-agent"));
+        }
         let ask = Ask {
             connection: Arc::downgrade(connection),
             id,
@@ -168,6 +175,13 @@ impl Segmenters {
         Ok(())
     }
 
+    /// How many watch each stream.
+    pub(super) fn viewers(&self, now: MonoTime) -> HashMap<StreamPath, usize> {
+        let mut streams = self.lock();
+        let count = |(path, stream): (&StreamPath, &mut Stream)| (path.clone(), stream.viewers.count(now));
+        streams.iter_mut().map(count).filter(|(_, count)| *count > 0).collect()
+    }
+
     fn open(&self, shared: &Arc<Shared>, path: &StreamPath) -> Result<Stream, String> {
         let hub = shared.registry.hub(path).map_err(|_| String::from("the server has too many streams"))?;
         let (asks, asked) = unbounded();
@@ -177,7 +191,7 @@ impl Segmenters {
         let segmenter = Segmenter::new(shared.clone(), tap, asked);
         let spawned = shared.jobs.spawn(format!("weir-hls-{number}"), move || segmenter.run());
         spawned.map_err(|error| plain(&error))?;
-        Ok(Stream { asks, knock })
+        Ok(Stream { asks, knock, viewers: Viewers::default() })
     }
 
     // ---- for the threads

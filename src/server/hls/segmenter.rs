@@ -35,6 +35,8 @@ pub(super) struct Segmenter {
     life: Life,
     /// Tracks that are not in the segments and were told.
     told: usize,
+    /// Segments up to this one are counted.
+    counted: u64,
 }
 
 /// A request for something that is not there yet.
@@ -61,6 +63,7 @@ impl Segmenter {
             shared,
             tap,
             asks,
+            counted: muxer.next_sequence(),
             muxer,
             waiting: Vec::new(),
             room: ROOM,
@@ -90,6 +93,7 @@ impl Segmenter {
                 Tapped::Stopped => return,
             };
             is_new |= self.end_if_due(now);
+            self.count_segments();
             self.tell_left_out();
             if is_new {
                 self.answer_waiting();
@@ -111,6 +115,7 @@ impl Segmenter {
     fn start(&mut self) -> bool {
         if let Life::Ended(_) = self.life {
             self.muxer = muxer(&self.shared, self.muxer.next_sequence());
+            self.counted = self.muxer.next_sequence();
             self.told = 0;
         }
         self.life = Life::Runs;
@@ -124,6 +129,12 @@ impl Segmenter {
             self.life = Life::Ended(now);
         }
         is_due
+    }
+
+    fn count_segments(&mut self) {
+        let next = self.muxer.next_sequence();
+        self.shared.stats.hls_segments.add(next.saturating_sub(self.counted));
+        self.counted = next;
     }
 
     fn tell_left_out(&mut self) {

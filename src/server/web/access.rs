@@ -53,10 +53,10 @@ impl Access {
     }
 
     /// The refusal, if this request may not be answered.
-    pub(super) fn refusal(&self, request: &Request, from: IpAddr) -> Option<Response> {
+    pub(super) fn refusal(&self, request: &Request, from: IpAddr, is_tls: bool) -> Option<Response> {
         let forbidden = |code, why: &str| Some(Response::api_error(Status::FORBIDDEN, code, why));
         let is_change = matches!(request.method(), Method::Post | Method::Delete);
-        if is_change && !is_same_origin(request) {
+        if is_change && !is_same_origin(request, is_tls) {
             return forbidden("cross_origin", "a page of another server may not change anything here");
         }
         if let Some(token) = &self.token {
@@ -115,12 +115,12 @@ fn name_of(host: &str) -> &str {
 }
 
 /// Whether a request comes from no page, or from one of this server.
-fn is_same_origin(request: &Request) -> bool {
+fn is_same_origin(request: &Request, is_tls: bool) -> bool {
     let Some(origin) = request.values("origin").next() else { return true };
     let Some(host) = request.host() else { return false };
     // Whoever ends TLS in front says so; pages of others cannot send that field without being asked about it.
-    let is_https =
-        request.header("x-forwarded-proto").is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"));
+    let is_https = is_tls
+        || request.header("x-forwarded-proto").is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"));
     let (scheme, port) = if is_https { ("https", ":443") } else { ("http", ":80") };
     let bare = host.strip_suffix(port).unwrap_or(host);
     let own = format!("{scheme}://{bare}");
@@ -161,7 +161,7 @@ mod tests {
     }
 
     fn status(access: &Access, request: &Request, from: &str) -> u16 {
-        access.refusal(request, from.parse().unwrap()).map_or(200, |response| response.code().0)
+        access.refusal(request, from.parse().unwrap(), false).map_or(200, |response| response.code().0)
     }
 
     fn with_token(token: &str) -> Access {
@@ -254,7 +254,7 @@ mod tests {
             ] {
                 for method in ["POST", "DELETE"] {
                     let request = request(method, &format!("{fields}\r\nAuthorization: Bearer x"));
-                    let refusal = access.refusal(&request, "127.0.0.1".parse().unwrap());
+                    let refusal = access.refusal(&request, "127.0.0.1".parse().unwrap(), false);
                     assert_eq!(
                         refusal.map(|response| response.code().0),
                         is_refused.then_some(403),

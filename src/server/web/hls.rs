@@ -24,6 +24,7 @@ impl Connection {
         path: &StreamPath,
         kind: Kind,
     ) {
+        self.hls = Some(path.clone());
         let asked = cx.shared.segmenters.ask(cx.shared, path, kind, &self.mailbox, (id, request));
         let Err(refused) = asked else { return };
         let response = match refused {

@@ -101,7 +101,10 @@ impl Figures {
         });
         figures.add("weir_streams", "Streams", Kind::Gauge, streams.into());
         let players = Protocol::ALL.map(|protocol| {
-            let count = sample.connections.iter().filter(|facts| is(facts, protocol, Role::Player)).count();
+            let count = match protocol {
+                Protocol::Hls => sample.viewers.values().sum(),
+                _ => sample.connections.iter().filter(|facts| is(facts, protocol, Role::Player)).count(),
+            };
             (vec![("protocol", protocol.name())], count as f64)
         });
         figures.add("weir_players", "Players of live streams", Kind::Gauge, players.into());
@@ -111,6 +114,7 @@ impl Figures {
         figures.gauge("weir_recordings", "Recordings being written", Some(going_on as f64));
         let help = "Times that a recording was too slow and lost pictures";
         figures.counter("weir_recording_gaps", help, stats.recording_gaps.value() as f64);
+        figures.counter("weir_hls_segments", "Segments of HLS made", stats.hls_segments.value() as f64);
         let requests = Stats::CLASSES.iter().zip(&stats.http_requests);
         let requests = requests.map(|(class, count)| (vec![("status", *class)], count.value() as f64));
         figures.add("weir_http_requests", "HTTP requests answered", Kind::Counter, requests.collect());

@@ -70,7 +70,7 @@ impl Connection {
                 self.agent = tracks::shown(agent);
             }
         }
-        self.response_due = None;
+        (self.response_due, self.hls) = (None, None);
         let route = Route::of(path, request.parameter("watch").is_some());
         if route == Route::Operate {
             return self.api(cx, id, request);

@@ -44,7 +44,7 @@ impl Connection<'_> {
             id: facts.id,
             address: facts.address.to_string(),
             protocol: facts.protocol,
-            tls: false,
+            tls: facts.is_tls,
             role: facts.role,
             stream: facts.stream.as_ref().map(|path| path.as_str()),
             agent: facts.agent.as_deref(),

@@ -69,7 +69,7 @@ pub(super) struct Found {
 
 impl Files {
     pub(super) fn of(root: Option<&Path>, page: Page) -> Files {
-        let mut found = root.map(|root| walk(root)).unwrap_or_default();
+        let mut found = root.map(walk).unwrap_or_default();
         found.sort_by(|one, other| one.name.cmp(&other.name));
         let total = found.len();
         let file = |found: Found| {

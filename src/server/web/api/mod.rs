@@ -88,7 +88,7 @@ enum Wrong {
 impl Connection {
     /// Answers what is below `/api`, `/metrics`, or refuses it.
     pub(super) fn api(&mut self, cx: &Context<'_>, id: RequestId, request: &Request) {
-        if let Some(refusal) = cx.shared.api.access.refusal(request, self.mailbox.address) {
+        if let Some(refusal) = cx.shared.api.access.refusal(request, self.mailbox.address, self.is_tls()) {
             return self.respond(cx, id, &refusal);
         }
         let call = match call(request) {

@@ -17,13 +17,15 @@ pub(in crate::server::web) struct Ports {
 impl Ports {
     pub(in crate::server::web) fn of(shared: &Shared) -> Ports {
         let port = |scheme: Scheme| scheme.best_of(&shared.addresses).map(|address| address.port());
+        // On the same ports.
+        let sealed = |scheme: Scheme| port(scheme).filter(|_| shared.tls.is_some());
         Ports {
             rtmp: port(Scheme::Rtmp),
-            rtmps: None,
+            rtmps: sealed(Scheme::Rtmp),
             rtsp: None,
             rtsps: None,
             http: port(Scheme::Http),
-            https: None,
+            https: sealed(Scheme::Http),
         }
     }
 }

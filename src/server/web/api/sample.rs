@@ -11,7 +11,7 @@ use crate::{
         hub::{HubFacts, HubState},
         port::{ConnectionId, Control},
         record::RecordingFacts,
-        report::{ConnectionFacts, Question, Role},
+        report::{ConnectionFacts, Protocol, Question, Role},
     },
 };
 use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
@@ -34,6 +34,8 @@ pub(in crate::server::web) struct Sample {
     /// By their paths, those that somebody publishes or waits for.
     pub(in crate::server::web) streams: BTreeMap<StreamPath, HubFacts>,
     pub(in crate::server::web) recordings: HashMap<StreamPath, RecordingFacts>,
+    /// How many watch a stream in segments.
+    pub(in crate::server::web) viewers: HashMap<StreamPath, usize>,
     pub(in crate::server::web) process: Process,
     /// Bytes of all sockets since the start.
     pub(in crate::server::web) received: u64,
@@ -123,6 +125,7 @@ impl Sample {
             wall: super::thread::wall(),
             connections,
             streams,
+            viewers: shared.segmenters.viewers(now),
             recordings: shared.recordings.as_ref().map(|recordings| recordings.facts()).unwrap_or_default(),
             process,
             received,
@@ -141,9 +144,15 @@ impl Sample {
         self.now.since(at).as_millis() as u64
     }
 
-    /// Those who play a live stream or wait for one.
-    pub(super) fn players(&self) -> impl Iterator<Item = &ConnectionFacts> {
-        self.connections.iter().filter(|facts| facts.role == Role::Player)
+    /// How many play a live stream, or wait for one, by which protocol; the same stream may come again and again.
+    pub(super) fn players(&self) -> impl Iterator<Item = (&StreamPath, Protocol, usize)> {
+        let players = self.connections.iter().filter(|facts| facts.role == Role::Player);
+        let by_connection = players.filter_map(|facts| {
+            // Players of HLS have as many connections as they like.
+            let protocol = facts.protocol.filter(|protocol| *protocol != Protocol::Hls)?;
+            Some((facts.stream.as_ref()?, protocol, 1))
+        });
+        by_connection.chain(self.viewers.iter().map(|(path, count)| (path, Protocol::Hls, *count)))
     }
 }
 

@@ -89,7 +89,9 @@ impl Server<'_> {
             now_ms: sample.wall,
             uptime_ms,
             ports: Ports::of(shared),
-            listen: listen.map(|address| Listen { address: address.to_string(), tls: false }).collect(),
+            listen: listen
+                .map(|address| Listen { address: address.to_string(), tls: shared.tls.is_some() })
+                .collect(),
             process: Process {
                 cpu_percent: sample.rates.cpu_percent.map(|percent| (percent * 10.0).round() / 10.0),
                 cpu_ms: Some(process.cpu.as_millis() as u64),
@@ -112,14 +114,14 @@ impl Server<'_> {
                 max: shared.api.max_connections,
             },
             streams: Streams { live: count(HubState::Live), waiting: count(HubState::Waiting) },
-            players: sample.players().filter(|facts| facts.stream.as_ref().is_some_and(is_live)).count(),
+            players: sample.players().filter(|(path, ..)| is_live(path)).map(|(.., count)| count).sum(),
             dropped_tags: stats.dropped_tags.value(),
             recording_gaps: stats.recording_gaps.value(),
             enabled: Enabled {
                 record: shared.recordings.is_some(),
                 capture: shared.capture.is_some(),
                 files: shared.vod.as_ref().is_some_and(|vod| vod.has_folder(Folder::Media)),
-                hls: false,
+                hls: shared.segmenters.is_on(),
             },
         }
     }

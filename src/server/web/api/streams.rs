@@ -148,11 +148,10 @@ impl StreamRecording {
 impl<'a> People<'a> {
     fn of(sample: &'a Sample) -> People<'a> {
         let mut players = HashMap::<_, Players>::new();
-        for facts in sample.players() {
-            let Some((path, protocol)) = facts.stream.as_ref().zip(facts.protocol) else { continue };
+        for (path, protocol, count) in sample.players() {
             let players = players.entry(path.as_str()).or_default();
-            players.total += 1;
-            *players.by.entry(protocol.name()).or_default() += 1;
+            players.total += count;
+            *players.by.entry(protocol.name()).or_default() += count;
         }
         let publishers = sample.connections.iter().filter(|facts| facts.role == Role::Publisher);
         People { players, publishers: publishers.map(|facts| (facts.id, facts)).collect() }
@@ -175,7 +174,7 @@ impl<'a> People<'a> {
             kind: Kind::Client("client"),
             connection: Some(mailbox.id.0),
             protocol: facts.and_then(|facts| facts.protocol),
-            tls: false,
+            tls: facts.is_some_and(|facts| facts.is_tls),
             address: Some(
                 facts.map_or_else(|| mailbox.address.to_string(), |facts| facts.address.to_string()),
             ),
