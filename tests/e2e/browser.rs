@@ -47,6 +47,11 @@ fn a_page_says_what_is_missing_and_begins_by_itself() {
 }
 
 #[test]
+fn the_demo_is_seen_within_a_second() {
+    run("demo", &["--demo"]);
+}
+
+#[test]
 fn more_pages_than_a_browser_has_connections_play_at_once() {
     run("many", &[]);
 }
