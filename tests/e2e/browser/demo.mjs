@@ -1,6 +1,7 @@
 // What a new user sees first: the console lists the demo, and a click later it plays.
 //
-// Five times, each with nothing cached; the median is what counts: less than a second each.
+// Five times, each with nothing cached and by the page's own clock, which begins with the wish to see it; the median is what
+// counts: less than a second each.
 
 import assert from "node:assert/strict";
 import { Browser, quantile, say, seconds } from "./support.mjs";
@@ -9,14 +10,12 @@ const listed = [];
 const shown = [];
 for (let i = 0; i < 5; i += 1) {
   const browser = await Browser.open();
-  const opened = Date.now();
   const page = await browser.page("/");
   const link = page.getByRole("link", { name: "live/demo" });
   await link.waitFor();
-  listed.push(Date.now() - opened);
+  listed.push(await page.evaluate(() => performance.now()));
   await link.click();
   const sample = await browser.playing(page);
-  // Since the click, by the page's own clock.
   shown.push(sample.since);
   await browser.close();
 }
