@@ -71,6 +71,7 @@ export class Browser {
       executablePath: process.env.WEIR_CHROMIUM ?? "/usr/bin/chromium",
       headless: true,
       args: ARGUMENTS,
+      ignoreHTTPSErrors: true,
       viewport: screen,
       deviceScaleFactor: isPhone ? 2 : 1,
       isMobile: isPhone,
