@@ -16,7 +16,7 @@ fn the_server_tells_about_itself() {
     assert_eq!(json["connections"]["accepted"], 1);
     assert_eq!(
         json["enabled"],
-        serde_json::json!({"record": false, "capture": false, "files": false, "hls": false})
+        serde_json::json!({"record": false, "capture": false, "files": false, "hls": true})
     );
     assert!(json["process"]["resident_bytes"].as_u64().unwrap() > 1 << 20);
     let now = json["now_ms"].as_u64().unwrap();

@@ -89,7 +89,7 @@ impl Server<'_> {
             now_ms: sample.wall,
             uptime_ms,
             ports: Ports::of(shared),
-            listen: listen.map(|address| Listen { address: address.to_string(), tls: false }).collect(),
+            listen: listen.map(|address| Listen { address: address.to_string(), tls: shared.tls.is_some() }).collect(),
             process: Process {
                 cpu_percent: sample.rates.cpu_percent.map(|percent| (percent * 10.0).round() / 10.0),
                 cpu_ms: Some(process.cpu.as_millis() as u64),
@@ -119,7 +119,7 @@ impl Server<'_> {
                 record: shared.recordings.is_some(),
                 capture: shared.capture.is_some(),
                 files: shared.vod.as_ref().is_some_and(|vod| vod.has_folder(Folder::Media)),
-                hls: false,
+                hls: shared.segmenters.is_on(),
             },
         }
     }
