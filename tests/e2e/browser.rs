@@ -15,6 +15,9 @@ mod process;
 #[allow(dead_code, reason = "what the other program of this folder plays with")]
 mod programs;
 #[allow(dead_code, reason = "each test program uses its own part of the support code")]
+#[path = "../support/tls.rs"]
+mod tls;
+#[allow(dead_code, reason = "each test program uses its own part of the support code")]
 #[path = "../support/wait.rs"]
 mod wait;
 
@@ -23,7 +26,7 @@ use programs::Server;
 use rustix::process::Signal;
 use std::{
     collections::HashMap,
-    env,
+    env, fs,
     io::{self, Write},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
@@ -47,6 +50,11 @@ fn a_page_says_what_is_missing_and_begins_by_itself() {
 }
 
 #[test]
+fn the_demo_is_seen_within_a_second() {
+    run("demo", &["--demo"]);
+}
+
+#[test]
 fn more_pages_than_a_browser_has_connections_play_at_once() {
     run("many", &[]);
 }
@@ -66,14 +74,28 @@ fn pages_are_kept_as_pictures_of_a_desktop_and_a_phone() {
     run("pictures", &["--record", "recordings"]);
 }
 
+#[test]
+fn pages_play_through_tls() {
+    let folder = programs::scratch().join("browser-certificate");
+    fs::create_dir_all(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let (certificate, key) = tls::Pair::new("weir").write(&folder);
+    let [certificate, key] = [certificate, key].map(|file| file.display().to_string());
+    run_at("https", "sealed", &["--tls-cert", &certificate, "--tls-key", &key]);
+}
+
 /// Runs the script `name` with a server of its own; prints its report.
 fn run(name: &str, flags: &[&str]) {
+    run_at("http", name, flags);
+}
+
+/// The same by `http` or `https`.
+fn run_at(scheme: &str, name: &str, flags: &[&str]) {
     static ALONE: Mutex<()> = Mutex::new(());
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let server = Server::start(&format!("browser-{name}"), flags);
     let script = repository().join(format!("tests/e2e/browser/{name}.mjs"));
     let arguments = [
-        format!("WEIR_ORIGIN={}", server.origin()),
+        format!("WEIR_ORIGIN={}", server.origin().replace("http", scheme)),
         format!("WEIR_SCREENSHOTS={}", target().join("screenshots").display()),
         "node".to_string(),
         script.display().to_string(),

@@ -25,7 +25,7 @@ await browser.close();
 /** Codec, size, rates, as ffmpeg was told to send them. */
 async function describesTheStream() {
   const words = () => row.innerText();
-  await until("what is in the stream", async () => /H\.264 640×360 25 fps/.test(await words()) && /AAC 44\.1 kHz mono/.test(await words()));
+  await until("what is in the stream", async () => /H\.264 640×360 25\sfps/.test(await words()) && /AAC 44\.1 kHz mono/.test(await words()));
   const rate = await until("a plausible bit rate", async () => {
     const [, value, unit] = /([\d.]+) ([kM])bit\/s/.exec(await words()) ?? [];
     const bps = value * { k: 1e3, M: 1e6 }[unit];

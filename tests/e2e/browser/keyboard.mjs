@@ -21,7 +21,7 @@ await console.getByRole("link", { name: "live/cam" }).waitFor();
 await reaches(console, ["a weir", "a Streams", "a Connections", "a Files", "input Filter streams by name", "select", "a live/cam", "button Details of live/cam"]);
 await console.getByRole("button", { name: "Details of live/cam" }).focus();
 await console.keyboard.press("Enter");
-await reaches(console, ["a Watch", "button Connections", "button Kick publisher", "button Copy RTMP"]);
+await reaches(console, ["a Watch", "button Connections", "button Kick publisher", "button Copy RTMP", "button Copy HLS"]);
 await browser.close();
 
 /** Goes through a page with Tab; all of `wanted` must come, in this order, each with a visible outline. */

@@ -71,6 +71,7 @@ export class Browser {
       executablePath: process.env.WEIR_CHROMIUM ?? "/usr/bin/chromium",
       headless: true,
       args: ARGUMENTS,
+      ignoreHTTPSErrors: true,
       viewport: screen,
       deviceScaleFactor: isPhone ? 2 : 1,
       isMobile: isPhone,
@@ -117,6 +118,12 @@ export class Browser {
 
   last(page) {
     return this.samples(page).at(-1);
+  }
+
+  /** Waits until a page plays, whatever it shows, and gives the first sample that says so. */
+  playing(page) {
+    const told = () => "it does not play; last: " + JSON.stringify(this.last(page));
+    return until(told, () => this.samples(page).find(({ state }) => state === "playing"));
   }
 
   /** Waits until a page shows a picture of the counter that is not older than `age`, and gives that sample. */
@@ -174,7 +181,7 @@ function sampler(SAMPLE) {
     if (!video || !state) return;
     const picture = video.readyState >= 2 && video.videoWidth >= canvas.width ? read(video) : null;
     const headline = document.getElementById("headline").textContent;
-    const sample = { at: Date.now(), state, via, delay: delay ? Number(delay) : null, isMuted: video.muted, headline, picture };
+    const sample = { at: Date.now(), since: Math.round(performance.now()), state, via, delay: delay ? Number(delay) : null, isMuted: video.muted, headline, picture };
     console.debug(SAMPLE + JSON.stringify(sample));
   }, 100);
 }

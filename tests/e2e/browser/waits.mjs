@@ -1,8 +1,8 @@
-// What a page says when there is nothing to play, and that it begins by itself; sound that waits for a touch; what it does
-// where a transport does not come through.
+// What a page says when there is nothing to play, and that it begins by itself; sound that waits for a touch; a pause;
+// what it does where a transport does not come through.
 
 import assert from "node:assert/strict";
-import { Browser, ask, say, seconds, until } from "./support.mjs";
+import { Browser, ask, pause, say, seconds, until } from "./support.mjs";
 
 const browser = await Browser.open(undefined, { expected: [/net::ERR_FAILED/] });
 
@@ -25,6 +25,14 @@ await page.getByRole("button", { name: "Tap for sound" }).click();
 await until("sound", () => !browser.last(page).isMuted);
 assert.ok(await page.locator("#sound").isHidden());
 await browser.picture(page, "with sound", { age: 2000 });
+
+// Who has paused for a moment is behind, and comes close to live again.
+await page.evaluate(() => document.getElementById("video").pause());
+await pause(2000);
+await page.evaluate(() => document.getElementById("video").play());
+const late = await until("it plays on, late", () => browser.last(page).picture?.age > 1800 && browser.last(page));
+const close = await browser.picture(page, "after a pause", { age: 1500 });
+say("after a pause:", seconds(late.picture.age), "behind;", seconds(close.picture.age), "after", seconds(close.at - late.at));
 
 // Networks that let less and less through: the page takes what is left.
 const noWebSockets = (page) => page.routeWebSocket(/./, (socket) => socket.close());

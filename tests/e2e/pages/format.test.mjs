@@ -33,7 +33,7 @@ test("thousands are set apart", () => {
 });
 
 test("tracks are described by what is known of them", () => {
-  assert.equal(format.video({ codec: "H.264", width: 1280, height: 720, frame_rate: 29.97002997 }), "H.264 1280×720 29.97 fps");
+  assert.equal(format.video({ codec: "H.264", width: 1280, height: 720, frame_rate: 29.97002997 }), "H.264 1280×720 29.97\u00a0fps");
   assert.equal(format.video({ codec: "H.265", width: null, height: null, frame_rate: null }), "H.265");
   assert.equal(format.audio({ codec: "AAC", sample_rate_hz: 44100, channels: 2 }), "AAC 44.1 kHz stereo");
   assert.equal(format.audio({ codec: "AAC", sample_rate_hz: 48000, channels: 6 }), "AAC 48 kHz 6 channels");

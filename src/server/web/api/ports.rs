@@ -17,8 +17,11 @@ pub(in crate::server::web) struct Ports {
 impl Ports {
     pub(in crate::server::web) fn of(shared: &Shared) -> Ports {
         let port = |scheme: Scheme| scheme.best_of(&shared.addresses).map(|address| address.port());
-        // On the same ports.
-        let sealed = |scheme: Scheme| port(scheme).filter(|_| shared.tls.is_some());
+        // Every listener takes it; 443 is what its clients expect.
+        let sealed = |scheme: Scheme| {
+            let has_usual = shared.addresses.iter().any(|address| address.port() == 443);
+            shared.tls.as_ref().and_then(|_| if has_usual { Some(443) } else { port(scheme) })
+        };
         Ports {
             rtmp: port(Scheme::Rtmp),
             rtmps: sealed(Scheme::Rtmp),

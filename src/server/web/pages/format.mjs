@@ -76,12 +76,12 @@ export function frameRate(value) {
   return isNumber(value) && value > 0 ? String(Number(value.toFixed(2))) : DASH;
 }
 
-/** A Video of the API: "H.264 1280×720 25 fps"; what is not known is left out. */
+/** A Video of the API: "H.264 1280×720 25 fps", whose last two words stay together; what is not known is left out. */
 export function video(track) {
   if (!track) return DASH;
   const parts = [track.codec];
   if (track.width && track.height) parts.push(track.width + "×" + track.height);
-  if (track.frame_rate) parts.push(frameRate(track.frame_rate) + " fps");
+  if (track.frame_rate) parts.push(frameRate(track.frame_rate) + "\u00a0fps");
   return parts.join(" ");
 }
 
