@@ -6,7 +6,7 @@
 //! see [`Case::obey`]; all other lines are its report. What is published carries its own clock and frame numbers, see
 //! [`counter`]. Needs what tools/setup.sh installs.
 
-#![expect(clippy::std_instead_of_core, reason = "a test has std anyway")]
+#![expect(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "a test has std anyway")]
 
 #[allow(dead_code, reason = "what the other program of this folder compares with")]
 mod material;
