@@ -175,13 +175,15 @@ function sampler(SAMPLE) {
     const ticks = Math.floor(now / 10) % 2 ** BITS;
     return { frame, age: ((ticks - clock + 2 ** BITS) % 2 ** BITS) * 10 };
   };
+  // Seconds that it could go on with.
+  const ahead = ({ buffered, currentTime }) => (buffered.length > 0 ? buffered.end(buffered.length - 1) - currentTime : 0);
   setInterval(() => {
     const video = document.getElementById("video");
     const { state, via, delay } = document.body?.dataset ?? {};
     if (!video || !state) return;
     const picture = video.readyState >= 2 && video.videoWidth >= canvas.width ? read(video) : null;
     const headline = document.getElementById("headline").textContent;
-    const sample = { at: Date.now(), since: Math.round(performance.now()), state, via, delay: delay ? Number(delay) : null, isMuted: video.muted, headline, picture };
+    const sample = { at: Date.now(), since: Math.round(performance.now()), state, via, delay: delay ? Number(delay) : null, isMuted: video.muted, headline, picture, ahead: ahead(video) };
     console.debug(SAMPLE + JSON.stringify(sample));
   }, 100);
 }
