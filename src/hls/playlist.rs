@@ -53,7 +53,7 @@ fn put_media(out: &mut String, window: &Window, targets: Targets, skipped: usize
     let hold_back = HOLD_BACK * duration;
     write!(out, "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,HOLD-BACK={hold_back}.0")?;
     if let Some(part) = targets.part {
-        let (hold_back, skip) = (Seconds(3 * u64::from(part)), SKIP_UNTIL * duration);
+        let (hold_back, skip) = (Seconds(PART_HOLD_BACK * u64::from(part)), SKIP_UNTIL * duration);
         writeln!(out, ",PART-HOLD-BACK={hold_back},CAN-SKIP-UNTIL={skip}.0")?;
         write!(out, "#EXT-X-PART-INF:PART-TARGET={}", Seconds(u64::from(part)))?;
     }
@@ -172,4 +172,7 @@ pub(super) fn piece(text: String) -> Vec<Payload> {
 /// In target durations: what players stay behind the end without low latency, and how far from it delta updates begin to skip. Both
 /// are the least that the rules allow.
 const HOLD_BACK: u32 = 3;
+/// The same of low-latency players, in part targets. The specification recommends three or more. With three, players that begin between two
+/// parts have 0.6 s to play, run dry on a busy machine, and stay farther behind from then on (hls.js: a second for each time).
+const PART_HOLD_BACK: u64 = 6;
 const SKIP_UNTIL: u32 = 6;

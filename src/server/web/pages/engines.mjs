@@ -98,6 +98,9 @@ export function flv(video, url, options, callbacks) {
   };
 }
 
+/** Farther behind than what hls.js aims at plus this, in seconds: it neither plays faster then nor jumps, and would stay there. */
+const HLS_FAR = 2.5;
+
 /** HLS by hls.js. */
 export function hls(video, url, callbacks) {
   const tell = once(callbacks);
@@ -106,7 +109,7 @@ export function hls(video, url, callbacks) {
   loadHls().then(
     (Hls) => {
       if (!tell.isOpen()) return;
-      player = new Hls({ enableWorker: false, lowLatencyMode: true, maxLiveSyncPlaybackRate: 1.1, backBufferLength: 30 });
+      player = new Hls({ enableWorker: false, lowLatencyMode: true, maxLiveSyncPlaybackRate: 1.1, liveSyncOnStallIncrease: 0.3, backBufferLength: 30 });
       let repaired = false;
       player.on(Hls.Events.ERROR, (_, data) => {
         if (!data.fatal) return;
@@ -138,7 +141,11 @@ export function hls(video, url, callbacks) {
       player?.destroy();
       player = null;
     },
-    facts: () => ({ bitrate, delay: player?.latency > 0 ? player.latency * 1000 : null, chase: false }),
+    facts() {
+      const delay = player?.latency > 0 ? player.latency * 1000 : null;
+      const isFar = player !== null && player.latency > player.targetLatency + HLS_FAR;
+      return { bitrate, delay, chase: false, live: isFar ? player.liveSyncPosition : null };
+    },
   };
 }
 

@@ -24,6 +24,8 @@ const ASK_AGAIN = [1_000, 3_000];
 const ASK_OFTEN_FOR = 60_000;
 /** Between two looks at the position: often enough for a tenth of a second. */
 const LOOK = 200;
+/** Between two jumps to live of HLS. */
+const JUMP_PAUSE = 5_000;
 /** After the first picture: until then everything that the server holds for late joiners has come. */
 const START = 1_000;
 
@@ -55,6 +57,7 @@ let behind = null;
 let lastPosition = -1;
 let lastMove = 0;
 let pausedAt = 0;
+let jumpedAt = -JUMP_PAUSE;
 /** The transfer has been ended because of a long pause. */
 let isParked = false;
 
@@ -288,7 +291,16 @@ function firstPicture(now) {
 }
 
 function chase() {
-  if (!engine.facts().chase) return;
+  const facts = engine.facts();
+  if (!facts.chase) {
+    // `live`: where HLS has to go on because it has fallen too far behind. One jump needs its time.
+    const now = performance.now();
+    if (facts.live != null && !video.seeking && now - jumpedAt > JUMP_PAUSE) {
+      jumpedAt = now;
+      video.currentTime = facts.live;
+    }
+    return;
+  }
   const ranges = [];
   for (let i = 0; i < video.buffered.length; i += 1) ranges.push([video.buffered.start(i), video.buffered.end(i)]);
   const isStart = hasPicture && performance.now() - pictureAt < START;
