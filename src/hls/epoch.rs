@@ -38,6 +38,9 @@ const SOUND_LOST: u64 = 3000;
 /// Milliseconds of the first segment at least: whoever waits for it has a picture soon.
 const FIRST_SEGMENT: u64 = 500;
 
+/// Bytes that a frame costs while it waits, beside its own.
+const SAMPLE_COST: usize = 128;
+
 /// Tracks, and what waits for its part.
 #[derive(Debug)]
 pub(super) struct Epoch {
@@ -229,7 +232,7 @@ impl Epoch {
         let (mut at, is_sync) = (sample.at, sample.is_sync);
         self.now = self.now.max(at);
         lane.heard = self.now;
-        self.waiting += sample.data.len();
+        self.waiting += sample.data.len() + SAMPLE_COST;
         match &mut lane.counter {
             Some(counter) => {
                 let dts = counter.place(&lane.queue, at, &sample.data);
@@ -336,7 +339,8 @@ impl Epoch {
         let begins_with_keyframe =
             runs.iter().find(|run| run.track.is_video()).map(|run| run.samples[0].sample.is_sync);
         let is_independent = begins_with_keyframe.unwrap_or(!has_video);
-        self.waiting = self.waiting.saturating_sub(runs.iter().map(Run::size).sum());
+        let taken = runs.iter().map(|run| run.size() + run.samples.len() * SAMPLE_COST).sum();
+        self.waiting = self.waiting.saturating_sub(taken);
         let mut bytes = Vec::new();
         put_fragment(&mut bytes, window.next_fragment(), &runs);
         let duration = u32::try_from(end - self.part_start).unwrap_or(u32::MAX);

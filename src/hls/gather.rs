@@ -23,6 +23,8 @@ use alloc::vec::Vec;
 pub(super) const WAIT: i64 = 1000;
 /// Bytes of the same.
 pub(super) const MAX_BYTES: usize = 8 << 20;
+/// Bytes that a tag costs while it waits, beside its body.
+const TAG_COST: usize = 128;
 
 /// Frames that wait.
 #[derive(Debug, Default)]
@@ -83,7 +85,7 @@ impl Gather {
         self.heard = Some((first, newest.max(at)));
         let is_keyframe = tag.classify().is_keyframe();
         if tag.kind == TagKind::Audio || is_keyframe || self.keyframe_at.is_some() {
-            self.bytes += tag.body.len();
+            self.bytes += held_len(tag);
             self.frames.push(Held { at, came, tag: tag.clone() });
         }
         if is_keyframe && self.keyframe_at.is_none() {
@@ -123,7 +125,7 @@ impl Gather {
 
     fn forget_before(&mut self, at: i64) {
         self.frames.retain(|held| held.at >= at);
-        self.bytes = self.frames.iter().map(|held| held.tag.body.len()).sum();
+        self.bytes = self.frames.iter().map(|held| held_len(&held.tag)).sum();
         // Sound without an end in one millisecond.
         if self.bytes > MAX_BYTES {
             (self.frames, self.bytes) = (Vec::new(), 0);
@@ -142,6 +144,10 @@ impl Gather {
         }
         (!tracks.is_empty()).then_some(Start { tracks, frames, clock })
     }
+}
+
+fn held_len(tag: &Tag) -> usize {
+    tag.body.len() + TAG_COST
 }
 
 /// The track of a kind that is carried: the first one that can be.

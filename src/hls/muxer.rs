@@ -272,6 +272,8 @@ impl Muxer {
                 Some(epoch) => Ok((alloc::vec![epoch.init.clone()], epoch.has_video)),
                 None => Err(number < window.epochs()),
             },
+            // The next one: DASH players ask for it by the clock, and would ask again at once.
+            Item::Segment { number } if number == edge && !window.is_ended => return self.wait(),
             Item::Segment { number } => match window.segment(number).filter(|_| number < edge) {
                 Some(segment) => {
                     let bytes = segment.parts.iter().map(|part| part.bytes.clone());

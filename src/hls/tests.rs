@@ -331,7 +331,7 @@ fn requests_for_what_is_to_come_wait_and_those_too_far_ahead_are_refused() {
         ("part-ab-44.4.m4s", Answer::NotFound),
         ("part-ab-45.0.m4s", Answer::NotFound),
         ("part-ab-43.9.m4s", Answer::NotFound),
-        ("seg-ab-44.m4s", Answer::NotFound),
+        ("seg-ab-45.m4s", Answer::NotFound),
         ("seg-ab-39.m4s", Answer::NotFound),
         ("seg-ac-43.m4s", Answer::NotFound),
         ("init-ab-1.mp4", Answer::NotFound),
@@ -339,6 +339,8 @@ fn requests_for_what_is_to_come_wait_and_those_too_far_ahead_are_refused() {
     ] {
         assert_eq!(get(file), expected, "{file}");
     }
+    // DASH players ask for the next one by the clock.
+    assert!(matches!(get("seg-ab-44.m4s"), Answer::Wait { .. }));
     watched.muxer.end();
     assert_eq!(answer(&watched, "_HLS_msn=99&_HLS_part=4"), "ready");
     assert!(matches!(watched.muxer.get(hint_of(&watched), "", WallTime(0)), Answer::Ready(_)));
@@ -541,4 +543,32 @@ fn bytes_are_bounded_and_shared() {
     let Answer::Ready(again) = watched.muxer.get(&name, "", WallTime(0)) else { panic!("a segment") };
     assert!(first.pieces.iter().zip(&again.pieces).all(|(a, b)| a.as_ptr() == b.as_ptr()));
     assert_eq!(first.cache.header(), "public, max-age=31536000, immutable");
+}
+
+#[test]
+fn initialization_segments_count_among_the_bytes() {
+    let max_bytes = 1_000_000;
+    let mut watched = Watched::new(Config { max_bytes, ..config() });
+    watched.headers(PLAIN);
+    // After a long segment what has left the playlist stays for long.
+    watched.muxer.push(&video(0, true, 0, 0), WallTime(0));
+    for second in 0..40 {
+        watched.muxer.push(&video(second * 1000 + 500, false, 0, second), WallTime(0));
+        watched.muxer.push(&audio(second * 1000, second), WallTime(0));
+    }
+    for number in 0..300u32 {
+        let sets = [PPS, &[&[0x68][..], &number.to_be_bytes(), &alloc::vec![1; 16_000]].concat()];
+        let record = h264::build_record(SPS, &sets).unwrap();
+        let at = 41_000 + number;
+        watched
+            .muxer
+            .push(&tag(TagKind::Video, at, &[&[0x17, 0, 0, 0, 0][..], &record].concat()), WallTime(0));
+        watched.muxer.push(&video(at, true, 0, number), WallTime(0));
+        watched.muxer.push(&audio(at, number), WallTime(0));
+    }
+    let is_there = |number: &u32| {
+        matches!(watched.muxer.get(&format!("init-ab-{number}.mp4"), "", WallTime(0)), Answer::Ready(_))
+    };
+    let kept = (0..400).filter(is_there).count();
+    assert!((10..=max_bytes / 16_000).contains(&kept), "{kept}");
 }

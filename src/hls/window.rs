@@ -1,6 +1,7 @@
 //! What is held of a stream: segments that are listed, those just removed, and the one that grows.
 //!
-//! Bounds: [`super::Config::max_bytes`] of parts; [`MAX_LISTED`]. Past them what was removed goes first, then the oldest, but for the last
+//! Bounds: [`super::Config::max_bytes`] of parts and initialization segments, and what stands around them; [`MAX_LISTED`], and as many that are
+//! not listed any more. Past them what was removed goes first, then the oldest, but for the last
 //! complete segment: that one and the one that grows have at most half of the bytes each, and a frame.
 //! Target duration and part target are fixed when the first segment is listed. Later on they are only ever raised, before
 //! anything is listed that they would be a lie about: the rules forbid that, but players stall where the target is too small.
@@ -17,6 +18,10 @@ use core::{fmt::Write, mem};
 
 /// Segments of a playlist at most, however short they are.
 pub const MAX_LISTED: usize = 100;
+
+/// Bytes that a part and a segment cost beside what they hold, at least.
+const PART_COST: usize = 128;
+const SEGMENT_COST: usize = 512;
 
 /// What low latency calls a partial segment: one fragment.
 #[derive(Clone, Debug)]
@@ -348,9 +353,17 @@ impl Window {
         self.epoch.as_ref().map_or(0, |epoch| epoch.number + 1)
     }
 
-    /// Bytes of all parts.
+    /// Bytes of everything that is held.
     pub(super) fn len(&self) -> usize {
-        self.held().map(|segment| segment.size).sum()
+        let mut last = None;
+        self.held()
+            .map(|segment| {
+                // Segments of an epoch lie together.
+                let is_new = last.replace(segment.epoch.number) != Some(segment.epoch.number);
+                let init = if is_new { segment.epoch.init.len() } else { 0 };
+                segment.size + segment.parts.len() * PART_COST + SEGMENT_COST + init
+            })
+            .sum()
     }
 
     /// Milliseconds of all segments that are listed.
@@ -405,6 +418,8 @@ impl Window {
         while self.kept.front().is_some_and(|old| end - old.end() > old.duration + old.listed_for) {
             self.kept.pop_front();
         }
+        let surplus = self.kept.len().saturating_sub(MAX_LISTED);
+        self.kept.drain(..surplus);
         while self.len() > self.config.max_bytes {
             if self.kept.pop_front().is_none() {
                 if self.listed.len() < 2 {

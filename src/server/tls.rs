@@ -57,6 +57,9 @@ pub(super) struct Tls {
 /// What clients that negotiate a protocol inside of TLS may have; RTMP has no name there.
 const PROTOCOLS: [&[u8]; 2] = [b"http/1.1", b"http/1.0"];
 
+/// Bytes of a certificate with its chain, or of a key: some KB are usual.
+const MAX_FILE: u64 = 1 << 20;
+
 impl Tls {
     pub(super) fn load(files: TlsConfig) -> Result<Tls, TlsError> {
         let current = Mutex::new(read(&files)?);
@@ -104,21 +107,40 @@ fn read(files: &TlsConfig) -> Result<Arc<ServerConfig>, TlsError> {
 }
 
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let text = fs::read(file).map_err(|error| plain(&error))?;
+    let text = contents(file)?;
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
     match chain {
         Ok(chain) if chain.is_empty() => Err("no certificate in it (PEM is expected)".to_string()),
         Ok(chain) => Ok(chain),
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(malformed(&error)),
     }
 }
 
 fn key(file: &Path) -> Result<PrivateKeyDer<'static>, String> {
-    let text = fs::read(file).map_err(|error| plain(&error))?;
+    let text = contents(file)?;
     PrivateKeyDer::from_pem_slice(&text).map_err(|error| match error {
         pem::Error::NoItemsFound => "no private key in it (PEM, not encrypted, is expected)".to_string(),
-        error => error.to_string(),
+        error => malformed(&error),
     })
+}
+
+/// The file, which a mistyped name must not make endless.
+fn contents(file: &Path) -> Result<Vec<u8>, String> {
+    let metadata = fs::metadata(file).map_err(|error| plain(&error))?;
+    if !metadata.is_file() {
+        return Err("not a regular file".to_string());
+    }
+    if metadata.len() > MAX_FILE {
+        return Err(format!("{} bytes are too many for a certificate or key", metadata.len()));
+    }
+    fs::read(file).map_err(|error| plain(&error))
+}
+
+fn malformed(error: &pem::Error) -> String {
+    match error {
+        pem::Error::MissingSectionEnd { .. } => "the END line of a section is missing".to_string(),
+        error => error.to_string(),
+    }
 }
 
 impl fmt::Display for TlsError {

@@ -14,6 +14,8 @@ use alloc::vec::Vec;
 
 /// Tracks of a file: as many as any stream has, and some.
 pub(super) const MAX_TRACKS: usize = 16;
+/// Bytes of a configuration record; a greater one is none. Real ones have some hundred.
+const MAX_RECORD: usize = 64 << 10;
 
 /// The newest configuration of each track.
 #[derive(Clone, Debug)]
@@ -58,6 +60,9 @@ impl Configs {
             let Some(codec) = track.codec.filter(is_told) else { continue };
             let lane = Lane { kind: tag.kind, id: track.id, codec };
             let is_same = |config: &Config| config.lane.kind == lane.kind && config.lane.id == lane.id;
+            if track.data.len() > MAX_RECORD {
+                continue;
+            }
             let record = tag.body.slice(track.data);
             match self.entries.iter().position(is_same) {
                 Some(known) if is_header || self.entries[known].lane != lane => {

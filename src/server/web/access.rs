@@ -89,7 +89,7 @@ impl Access {
         let name = name.strip_suffix('.').unwrap_or(&name);
         let address = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
         address.parse::<IpAddr>().is_ok()
-            || !name.contains('.')
+            || !name.contains(['.', '%'])
             || name.ends_with(".localhost")
             || name.ends_with(".local")
             || name == self.host_name
