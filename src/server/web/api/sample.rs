@@ -12,6 +12,7 @@ use crate::{
         port::{ConnectionId, Control},
         record::RecordingFacts,
         report::{ConnectionFacts, Protocol, Question, Role},
+        wall,
     },
 };
 use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
@@ -122,7 +123,7 @@ impl Sample {
         let rates = before.rates(now, &connections, (received, sent), process.cpu);
         Sample {
             now,
-            wall: super::thread::wall(),
+            wall: wall::milliseconds(wall::now()),
             connections,
             streams,
             viewers: shared.segmenters.viewers(now),

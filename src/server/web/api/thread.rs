@@ -33,10 +33,7 @@ use alloc::{
 };
 use core::time::Duration;
 use crossbeam_channel::{Receiver, Sender, TrySendError, after, bounded, never, select};
-use std::{
-    sync::{Mutex, PoisonError},
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::sync::{Mutex, PoisonError};
 
 /// Requests that wait for an answer.
 const MAX_WAITING: usize = 256;
@@ -299,9 +296,4 @@ fn answer(to: &Weak<Mailbox>, id: RequestId, response: Response) {
     if let Some(mailbox) = to.upgrade() {
         mailbox.leave(Letter::Answer(id, Box::new(response)));
     }
-}
-
-/// Milliseconds since 1970.
-pub(super) fn wall() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }
