@@ -552,7 +552,6 @@ impl Connection {
                 (report::Role::Player, _) if stream.is_some() => report::Protocol::Hls,
                 (report::Role::Player, Some(Framing::WebSocket)) => report::Protocol::WsFlv,
                 (report::Role::Player, _) => report::Protocol::HttpFlv,
-                (report::Role::File, _) => report::Protocol::File,
                 _ => report::Protocol::Http,
             }),
         };

@@ -173,7 +173,7 @@ impl Worker {
             // Nobody looks any more; what is held of connections that have closed goes as well.
             self.tick_at = None;
             self.sample = None;
-            self.before = Before::new();
+            self.before.forget();
             return;
         }
         self.tick_at = Some(now + TICK);
@@ -226,7 +226,10 @@ impl Worker {
                 let sample = sample!();
                 match sample.connections.iter().find(|facts| facts.id == id) {
                     Some(facts) => json(&Connection::of(sample, facts)),
-                    None => operate::no_connection(id),
+                    None => match operate::find(&shared, id) {
+                        Ok(facts) => json(&Connection::of(sample, &facts)),
+                        Err(refusal) => refusal,
+                    },
                 }
             }
             Call::Recordings(stream, page) => {
