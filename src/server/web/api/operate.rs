@@ -18,9 +18,9 @@ use crate::{
 };
 use alloc::{format, sync::Arc};
 use core::time::Duration;
-use crossbeam_channel::bounded;
+use crossbeam_channel::{RecvTimeoutError, bounded};
 
-/// Time that a connection has to begin or end its capture. It does within a turn.
+/// Time that a connection has to begin or end its capture, and the disk to take its file. The former does within a turn.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 pub(super) fn no_stream(path: &StreamPath) -> Response {
@@ -101,8 +101,9 @@ pub(super) fn capture(shared: &Arc<Shared>, id: u64, is_on: bool) -> Response {
         Ok(Err(NotSwitched::NotEnabled)) => conflict("not_enabled", "weir runs without --capture DIR"),
         Ok(Err(NotSwitched::AlreadyOn)) => conflict("already_capturing", "it is being captured already"),
         Ok(Err(NotSwitched::AlreadyOff)) => conflict("not_capturing", "it is not being captured"),
-        Ok(Err(NotSwitched::Failed)) => internal("the disk of --capture is too slow"),
-        Err(_) => internal("the connection does not answer"),
+        Ok(Err(NotSwitched::Failed(why))) => internal(&why),
+        Err(RecvTimeoutError::Disconnected) => no_connection(id),
+        Err(RecvTimeoutError::Timeout) => internal("neither the connection nor the disk answered in time"),
     }
 }
 
