@@ -200,6 +200,11 @@ impl Response {
         self.status
     }
 
+    /// All of its body is known: it is held in memory until the client has it.
+    pub fn is_complete(&self) -> bool {
+        matches!(self.body, Body::Fixed(_))
+    }
+
     /// The value of a field that was added.
     pub fn field(&self, name: &str) -> Option<&str> {
         self.fields.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| &**value)

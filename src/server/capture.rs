@@ -2,10 +2,10 @@
 //!
 //! Connections copy what they read and wrote into a bounded queue; one thread turns it into packets and writes the
 //! files. Streaming never waits for the disk: when the queue is full, or a write fails, that connection's capture ends and a
-//! warning says so. Bounds: [`QUEUE`] pieces and the ends of captures that began, [`QUEUE_BYTES`] together; open files
+//! warning says so. Who asked for a capture is answered by that thread, when its file is there. Bounds: [`QUEUE`] pieces and the ends of captures that began, [`QUEUE_BYTES`] together; open files
 //! as many as connections; file size by the disk; [`STOP_GRACE`] at the end.
 
-use super::{port::ConnectionId, report};
+use super::{port::ConnectionId, report, wall};
 use crate::pcap::{Close, Direction, Writer};
 use alloc::{
     format,
@@ -15,7 +15,7 @@ use alloc::{
 };
 use core::{
     net::SocketAddr,
-    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     time::Duration,
 };
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
@@ -25,7 +25,6 @@ use std::{
     io::{self, Write},
     path::PathBuf,
     thread::{self, JoinHandle},
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 /// Pieces that wait for the disk.
@@ -34,6 +33,9 @@ const QUEUE: usize = 4096;
 const QUEUE_BYTES: usize = 64 << 20;
 /// Time to write what waits when the server stops. A disk that hangs must not keep the program from ending.
 const STOP_GRACE: Duration = Duration::from_millis(500);
+
+/// What is to blame.
+const FOLDER: &str = "the disk of --capture";
 
 /// Makes recorders; the writing thread ends when this and all recorders are gone.
 pub(super) struct Capture {
@@ -52,8 +54,7 @@ pub(super) struct CaptureThread {
 pub(super) struct Recorder {
     id: ConnectionId,
     name: String,
-    /// Bytes of the file so far.
-    written: Arc<AtomicU64>,
+    progress: Arc<Progress>,
     queue: Sender<Piece>,
     waiting: Arc<AtomicUsize>,
     /// The thread knows of it and must be told of its end.
@@ -62,15 +63,26 @@ pub(super) struct Recorder {
     is_cut: bool,
 }
 
+/// How a file goes.
+#[derive(Debug, Default)]
+struct Progress {
+    /// Bytes of it so far.
+    written: AtomicU64,
+    /// It could not be made, or not be written to: nothing follows.
+    has_failed: AtomicBool,
+}
+
 /// What an operator wants of a capture.
 pub(super) struct Switch {
     pub(super) is_on: bool,
-    /// Where it goes whether that was done.
-    pub(super) done: Sender<Result<Option<report::Capture>, NotSwitched>>,
+    pub(super) done: Done,
 }
 
+/// Where it goes whether that was done.
+pub(super) type Done = Sender<Result<Option<report::Capture>, NotSwitched>>;
+
 /// Why a capture neither began nor ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum NotSwitched {
     /// There is no `--capture`.
     NotEnabled,
@@ -78,8 +90,8 @@ pub(super) enum NotSwitched {
     AlreadyOn,
     /// There is none.
     AlreadyOff,
-    /// The disk is too slow for another.
-    Failed,
+    /// There is no file for it, for that reason.
+    Failed(String),
 }
 
 struct Piece {
@@ -89,9 +101,18 @@ struct Piece {
 }
 
 enum What {
-    Open { name: String, client: SocketAddr, server: SocketAddr, written: Arc<AtomicU64> },
+    Open(Opening),
     Bytes(Direction, Vec<u8>),
     End(Close),
+}
+
+/// A capture that begins.
+struct Opening {
+    name: String,
+    client: SocketAddr,
+    server: SocketAddr,
+    progress: Arc<Progress>,
+    done: Option<Done>,
 }
 
 impl Capture {
@@ -109,22 +130,23 @@ impl Capture {
         Ok((Capture { queue, waiting }, CaptureThread { handle, ended }))
     }
 
-    /// Starts a capture of a connection; `number` counts those of that connection.
+    /// Starts a capture of a connection; `number` counts those of that connection. `done` hears whether its file is there.
     pub(super) fn recorder(
         &self,
         id: ConnectionId,
         client: SocketAddr,
         server: SocketAddr,
         number: u32,
+        done: Option<Done>,
     ) -> Recorder {
         let (queue, waiting) = (self.queue.clone(), self.waiting.clone());
         let address = client.ip().to_canonical().to_string().replace(':', "_");
         let again = if number > 1 { format!("-{number}") } else { String::new() };
         let name = format!("{:06}-{address}-{}{again}.pcap", id.0, client.port());
-        let written = Arc::<AtomicU64>::default();
-        let open = What::Open { name: name.clone(), client, server, written: written.clone() };
-        let mut recorder = Recorder { id, name, written, queue, waiting, is_open: false, is_cut: false };
-        recorder.send(open);
+        let progress = Arc::<Progress>::default();
+        let open = Opening { name: name.clone(), client, server, progress: progress.clone(), done };
+        let mut recorder = Recorder { id, name, progress, queue, waiting, is_open: false, is_cut: false };
+        recorder.send(What::Open(open));
         recorder.is_open = !recorder.is_cut;
         recorder
     }
@@ -141,22 +163,26 @@ impl CaptureThread {
 }
 
 impl Recorder {
-    /// What there is to tell; `None` if it has ended because the disk was too slow.
+    /// What there is to tell; `None` if it has ended because the disk was too slow, or failed.
     pub(super) fn facts(&self) -> Option<report::Capture> {
-        let bytes = self.written.load(Ordering::Relaxed);
-        (!self.is_cut).then(|| report::Capture { name: self.name.clone(), bytes })
+        let bytes = self.progress.written.load(Ordering::Relaxed);
+        (!self.has_ended()).then(|| report::Capture { name: self.name.clone(), bytes })
+    }
+
+    fn has_ended(&self) -> bool {
+        self.is_cut || self.progress.has_failed.load(Ordering::Relaxed)
     }
 
     /// Bytes that were read.
     pub(super) fn input(&mut self, bytes: &[u8]) {
-        if !self.is_cut {
+        if !self.has_ended() {
             self.send(What::Bytes(Direction::FromClient, bytes.to_vec()));
         }
     }
 
     /// The first `written` bytes of `slices` were written.
     pub(super) fn output(&mut self, slices: &[&[u8]], written: usize) {
-        if self.is_cut {
+        if self.has_ended() {
             return;
         }
         let mut bytes = Vec::with_capacity(written);
@@ -176,7 +202,7 @@ impl Recorder {
 
     fn send(&mut self, what: What) {
         let (len, is_end) = (what.len(), matches!(what, What::End(_)));
-        let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let time = wall::now();
         let bytes = self.waiting.fetch_add(len, Ordering::Relaxed) + len;
         // An end that is lost would leave the file open for good.
         if is_end || (bytes <= QUEUE_BYTES && self.queue.len() < QUEUE) {
@@ -185,6 +211,10 @@ impl Recorder {
             return;
         }
         self.waiting.fetch_sub(len, Ordering::Relaxed);
+        if let What::Open(Opening { done: Some(done), .. }) = what {
+            // Its only word: there is room for it.
+            let _ = done.try_send(Err(NotSwitched::Failed(format!("{FOLDER} is too slow"))));
+        }
         if !self.is_cut {
             self.is_cut = true;
             log::warn!("{}: its capture ends here: the disk is too slow", self.id);
@@ -205,7 +235,7 @@ impl What {
 struct Files {
     directory: PathBuf,
     waiting: Arc<AtomicUsize>,
-    open: HashMap<ConnectionId, (File, Writer, Arc<AtomicU64>)>,
+    open: HashMap<ConnectionId, (File, Writer, Arc<Progress>)>,
 }
 
 impl Files {
@@ -214,22 +244,55 @@ impl Files {
         for Piece { id, time, what } in pieces {
             self.waiting.fetch_sub(what.len(), Ordering::Relaxed);
             out.clear();
-            if let Err(error) = self.write(id, time, what, &mut out) {
+            let result = match what {
+                What::Open(opening) => self.begin(id, time, opening, &mut out),
+                what => self.write(id, time, what, &mut out),
+            };
+            if let Err(error) = result {
                 log::warn!("{id}: its capture ends here: {}", super::plain(&error));
-                self.open.remove(&id);
+                if let Some((_, _, progress)) = self.open.remove(&id) {
+                    progress.has_failed.store(true, Ordering::Relaxed);
+                }
             }
         }
     }
 
-    fn write(&mut self, id: ConnectionId, time: Duration, what: What, out: &mut Vec<u8>) -> io::Result<()> {
-        if let What::Open { name, client, server, written } = &what {
-            let file = File::create(self.directory.join(name))?;
-            let writer = Writer::new(*client, *server, time, out);
-            self.open.insert(id, (file, writer, written.clone()));
+    fn begin(
+        &mut self,
+        id: ConnectionId,
+        time: Duration,
+        what: Opening,
+        out: &mut Vec<u8>,
+    ) -> io::Result<()> {
+        let Opening { name, client, server, progress, done } = what;
+        let writer = Writer::new(client, server, time, out);
+        let made = File::create(self.directory.join(&name)).and_then(|mut file| {
+            file.write_all(out)?;
+            Ok(file)
+        });
+        let bytes = out.len() as u64;
+        let told = match &made {
+            Ok(_) => {
+                progress.written.store(bytes, Ordering::Relaxed);
+                Ok(Some(report::Capture { name, bytes }))
+            }
+            Err(error) => {
+                progress.has_failed.store(true, Ordering::Relaxed);
+                Err(NotSwitched::Failed(format!("{FOLDER} takes no file: {}", super::plain(error))))
+            }
+        };
+        if let Some(done) = done {
+            // Nobody waits any more if this took long.
+            let _ = done.try_send(told);
         }
-        let Some((file, writer, written)) = self.open.get_mut(&id) else { return Ok(()) };
+        self.open.insert(id, (made?, writer, progress));
+        Ok(())
+    }
+
+    fn write(&mut self, id: ConnectionId, time: Duration, what: What, out: &mut Vec<u8>) -> io::Result<()> {
+        let Some((file, writer, progress)) = self.open.get_mut(&id) else { return Ok(()) };
         let is_end = match what {
-            What::Open { .. } => false,
+            What::Open(_) => false,
             What::Bytes(direction, bytes) => {
                 writer.segment(direction, time, &bytes, out);
                 false
@@ -243,7 +306,7 @@ impl Files {
             }
         };
         file.write_all(out)?;
-        written.fetch_add(out.len() as u64, Ordering::Relaxed);
+        progress.written.fetch_add(out.len() as u64, Ordering::Relaxed);
         if is_end {
             self.open.remove(&id);
         }
@@ -269,13 +332,13 @@ mod tests {
     #[test]
     fn a_disk_that_hangs_costs_no_more_than_the_bounds_and_no_end_is_lost() {
         let (capture, pieces) = stuck();
-        let mut first = capture.recorder(ConnectionId(1), address(1), address(2), 1);
+        let mut first = capture.recorder(ConnectionId(1), address(1), address(2), 1, None);
         for _ in 0..=QUEUE_BYTES >> 20 {
             first.input(&vec![0; 1 << 20]);
         }
         assert!(first.is_cut && capture.waiting.load(Ordering::Relaxed) == QUEUE_BYTES);
         for id in 2..2 * QUEUE as u64 {
-            capture.recorder(ConnectionId(id), address(1), address(2), 1).end(false);
+            capture.recorder(ConnectionId(id), address(1), address(2), 1, None).end(false);
         }
         first.end(false);
         // Those that began in time have their ends.
@@ -283,7 +346,7 @@ mod tests {
         let mut open = 0;
         for piece in pieces.try_iter() {
             match piece.what {
-                What::Open { .. } => open += 1,
+                What::Open(_) => open += 1,
                 What::Bytes(..) => {}
                 What::End(_) => open -= 1,
             }

@@ -14,7 +14,7 @@
 
 use super::{
     Shared,
-    capture::{NotSwitched, Recorder},
+    capture::{NotSwitched, Recorder, Switch},
     listen,
     path::StreamPath,
     player::Action,
@@ -157,7 +157,7 @@ impl Connection {
         listen::set_up(&socket);
         let recorder = shared.capture.as_ref().and_then(|capture| {
             let local = socket.local_addr().ok()?;
-            Some(capture.recorder(id, peer, local, 1))
+            Some(capture.recorder(id, peer, local, 1, None))
         });
         shared.stats.accepted.add(1);
         shared.stats.connections.add(1);
@@ -487,9 +487,10 @@ impl Connection {
                 Letter::Answer(id, response) => self.respond_late(cx, id, &response),
                 Letter::More(piece) => self.respond_more(cx, &piece),
                 Letter::Capture(switch) => {
-                    let done = self.switch_capture(cx.shared, switch.is_on);
-                    // Nobody waits any more if this took long.
-                    let _ = switch.done.send(done);
+                    if let Err(why) = self.switch_capture(cx.shared, &switch) {
+                        // Nobody waits any more if this took long.
+                        let _ = switch.done.try_send(Err(why));
+                    }
                 }
             }
         }
@@ -498,15 +499,11 @@ impl Connection {
         }
     }
 
-    /// Begins or ends its capture.
-    fn switch_capture(
-        &mut self,
-        shared: &Shared,
-        is_on: bool,
-    ) -> Result<Option<report::Capture>, NotSwitched> {
+    /// Begins or ends its capture. That one has begun is told when its file is there.
+    fn switch_capture(&mut self, shared: &Shared, switch: &Switch) -> Result<(), NotSwitched> {
         let capture = shared.capture.as_ref().ok_or(NotSwitched::NotEnabled)?;
         let going_on = self.recorder.as_ref().and_then(Recorder::facts);
-        match (is_on, going_on) {
+        match (switch.is_on, going_on) {
             (true, Some(_)) => return Err(NotSwitched::AlreadyOn),
             (false, None) => return Err(NotSwitched::AlreadyOff),
             _ => {}
@@ -514,17 +511,18 @@ impl Connection {
         if let Some(recorder) = self.recorder.take() {
             recorder.end(false);
         }
-        if is_on {
-            let local = self.transport.socket.local_addr().map_err(|_| NotSwitched::Failed)?;
+        if switch.is_on {
+            let local = self.transport.socket.local_addr();
+            let local = local.map_err(|error| NotSwitched::Failed(super::plain(&error)))?;
             self.captures += 1;
-            let recorder = capture.recorder(self.id(), self.peer, local, self.captures);
-            let facts = recorder.facts().ok_or(NotSwitched::Failed)?;
+            let done = Some(switch.done.clone());
+            self.recorder = Some(capture.recorder(self.id(), self.peer, local, self.captures, done));
             log::info!("{} is being captured", self.id());
-            self.recorder = Some(recorder);
-            return Ok(Some(facts));
+            return Ok(());
         }
         log::info!("{} is captured no longer", self.id());
-        Ok(None)
+        let _ = switch.done.try_send(Ok(None));
+        Ok(())
     }
 
     /// What there is to tell, as far as the connection itself knows.
@@ -552,7 +550,6 @@ impl Connection {
                 (report::Role::Player, _) if stream.is_some() => report::Protocol::Hls,
                 (report::Role::Player, Some(Framing::WebSocket)) => report::Protocol::WsFlv,
                 (report::Role::Player, _) => report::Protocol::HttpFlv,
-                (report::Role::File, _) => report::Protocol::File,
                 _ => report::Protocol::Http,
             }),
         };

@@ -82,6 +82,7 @@ mod tls;
 mod tracks;
 mod transport;
 mod vod;
+mod wall;
 mod web;
 
 pub use cache::MAX_GOP_TIME;

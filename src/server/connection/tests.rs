@@ -125,3 +125,26 @@ fn what_a_session_says_by_itself_has_the_time_of_day() {
         assert!(answer.starts_with(status) && has_date, "{answer}");
     }
 }
+
+#[test]
+fn an_answer_that_is_not_read_ends_its_connection_unless_it_is_endless() {
+    for (call, ends) in [("events", false), ("server", true)] {
+        let mut bench = Bench::new();
+        let request = format!("GET /api/v1/{call} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        bench.peer.write_all(request.as_bytes()).unwrap();
+        bench.turn();
+        let (shared, mut actions) = (bench.shared.clone(), Vec::new());
+        let now = shared.now();
+        let mut cx = Context { now, shared: &shared, actions: &mut actions };
+        let connection = bench.connection();
+        // What comes by mail is not written here.
+        while connection.protocol.output_len() == 0 {
+            assert!(shared.now() < now + Duration::from_secs(20), "{call} is not answered");
+            connection.check_mail(&mut cx);
+            std::thread::yield_now();
+        }
+        cx.now = now + shared.stall_timeout * 100;
+        connection.handle_timeout(&mut cx);
+        assert_eq!(connection.is_over(), ends, "{call}");
+    }
+}

@@ -29,8 +29,9 @@ use crate::{
 use alloc::{
     boxed::Box,
     format,
-    string::{String, ToString},
+    string::String,
     sync::{Arc, Weak},
+    vec::Vec,
 };
 use core::{
     hash::BuildHasher,
@@ -78,7 +79,7 @@ struct Stream {
     asks: Sender<Ask>,
     /// Wakes the thread.
     knock: Sender<()>,
-    viewers: Viewers,
+    viewers: Arc<Mutex<Viewers>>,
 }
 
 /// A request for a file of a stream. One that nobody answers says so when it is dropped.
@@ -120,9 +121,9 @@ impl Segmenters {
         }
         let mut streams = self.lock();
         if !streams.contains_key(path) {
-            match self.open(shared, path) {
+            match self.open(shared, path, streams.len()) {
                 Ok(stream) => drop(streams.insert(path.clone(), stream)),
-                Err(why) => log::error!("{path} is not cut into segments: {why}"),
+                Err(why) => log::warn!("{path} is not cut into segments: {why}"),
             }
         }
     }
@@ -148,19 +149,10 @@ impl Segmenters {
             match kind {
                 _ if !is_there => return Err(Refused::NotLive),
                 Kind::Media => return Err(Refused::NoSuchFile),
-                Kind::Playlist if streams.len() >= MAX_SEGMENTERS => {
-                    return Err(Refused::NoRoom("too many streams are played as HLS".to_string()));
-                }
                 Kind::Playlist => {}
             }
-            let stream = self.open(shared, path).map_err(|why| {
-                log::error!("{path} is not cut into segments: {why}");
-                Refused::NoRoom(why)
-            })?;
+            let stream = self.open(shared, path, streams.len()).map_err(Refused::NoRoom)?;
             streams.insert(path.clone(), stream);
-        }
-        if let Some(stream) = streams.get_mut(path) {
-            stream.viewers.note(shared.now(), connection.address, request.header("user-agent"));
         }
         let ask = Ask {
             connection: Arc::downgrade(connection),
@@ -168,21 +160,31 @@ impl Segmenters {
             request: Box::new(request.clone()),
             is_answered: false,
         };
-        if streams.get(path).is_some_and(|stream| !stream.send(ask)) {
-            // Its thread has panicked; the next request starts another.
+        let Some(stream) = streams.get(path) else { return Ok(()) };
+        let viewers = stream.viewers.clone();
+        if !stream.send(ask) {
+            // Its thread has ended because the server stops. What was asked is answered all the same, as it is dropped.
             streams.remove(path);
         }
+        drop(streams);
+        lock(&viewers).note(shared.now(), connection.address, request.header("user-agent"));
         Ok(())
     }
 
     /// How many watch each stream.
     pub(super) fn viewers(&self, now: MonoTime) -> HashMap<StreamPath, usize> {
-        let mut streams = self.lock();
-        let count = |(path, stream): (&StreamPath, &mut Stream)| (path.clone(), stream.viewers.count(now));
-        streams.iter_mut().map(count).filter(|(_, count)| *count > 0).collect()
+        let streams: Vec<_> =
+            self.lock().iter().map(|(path, stream)| (path.clone(), stream.viewers.clone())).collect();
+        // Without the lock, for which whoever asks for a file would have to wait.
+        let counts = streams.into_iter().map(|(path, viewers)| (path, lock(&viewers).count(now)));
+        counts.filter(|(_, count)| *count > 0).collect()
     }
 
-    fn open(&self, shared: &Arc<Shared>, path: &StreamPath) -> Result<Stream, String> {
+    /// One more than `others`, or why not.
+    fn open(&self, shared: &Arc<Shared>, path: &StreamPath, others: usize) -> Result<Stream, String> {
+        if others >= MAX_SEGMENTERS {
+            return Err(format!("{MAX_SEGMENTERS} streams are cut into segments, which is as many as may"));
+        }
         let hub = shared.registry.hub(path).map_err(|_| String::from("the server has too many streams"))?;
         let (asks, asked) = unbounded();
         let (knock, knocks) = bounded(1);
@@ -190,8 +192,12 @@ impl Segmenters {
         let number = self.started.fetch_add(1, Ordering::Relaxed);
         let segmenter = Segmenter::new(shared.clone(), tap, asked);
         let spawned = shared.jobs.spawn(format!("weir-hls-{number}"), move || segmenter.run());
-        spawned.map_err(|error| plain(&error))?;
-        Ok(Stream { asks, knock, viewers: Viewers::default() })
+        spawned.map_err(|error| {
+            let why = plain(&error);
+            log::error!("no thread cuts {path} into segments: {why}");
+            why
+        })?;
+        Ok(Stream { asks, knock, viewers: Arc::default() })
     }
 
     // ---- for the threads
@@ -213,8 +219,12 @@ impl Segmenters {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<StreamPath, Stream>> {
-        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.streams)
     }
+}
+
+fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
+    what.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Stream {

@@ -13,12 +13,11 @@ use crate::{
     server::{
         Shared,
         tap::{Tap, Tapped},
-        web,
+        wall, web,
     },
 };
 use alloc::{sync::Arc, vec::Vec};
 use crossbeam_channel::Receiver;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// See the module.
 pub(super) struct Segmenter {
@@ -81,7 +80,7 @@ impl Segmenter {
             let tapped = self.tap.next(self.deadline());
             let now = self.shared.now();
             let mut is_new = match tapped {
-                Tapped::Tag(tag) => self.muxer.push(tag.tag(), wall()),
+                Tapped::Tag(tag) => self.muxer.push(tag.tag(), time_of_day()),
                 Tapped::Started => self.start(),
                 // What follows is a keyframe again, which may have been heard before.
                 Tapped::Gap => self.muxer.restart(),
@@ -147,7 +146,7 @@ impl Segmenter {
     // ---- requests
 
     fn serve(&mut self, now: MonoTime, ask: Ask) {
-        match self.muxer.get(ask.file(), ask.request.query(), wall()) {
+        match self.muxer.get(ask.file(), ask.request.query(), time_of_day()) {
             Answer::Wait { at_most } => self.keep(Waiting { ask, until: now + at_most }),
             answer => self.answer(ask, &answer),
         }
@@ -169,7 +168,7 @@ impl Segmenter {
 
     /// Something is new.
     fn answer_waiting(&mut self) {
-        let wall = wall();
+        let wall = time_of_day();
         for waiting in core::mem::take(&mut self.waiting) {
             match self.muxer.get(waiting.ask.file(), waiting.ask.request.query(), wall) {
                 Answer::Wait { .. } => self.waiting.push(waiting),
@@ -240,15 +239,14 @@ impl Segmenter {
 /// A muxer for a stream, whose segments begin at that number or later. Names and numbers follow the clock, so that they do not come back
 /// when the server is started again.
 fn muxer(shared: &Shared, at_least: u64) -> Muxer {
-    let seconds = wall().0 / 1000;
+    let seconds = time_of_day().0 / 1000;
     let start_id = seconds << 16 | shared.segmenters.muxer_number() & 0xffff;
     let first_sequence = seconds.saturating_sub(SOME_DAY).max(at_least);
     Muxer::new(Config { first_sequence, ..Config::new(start_id) })
 }
 
-fn wall() -> WallTime {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    WallTime(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+fn time_of_day() -> WallTime {
+    WallTime(wall::milliseconds(wall::now()))
 }
 
 /// 2026-01-01, in seconds since 1970: segments are counted in seconds from then on, which 32 bits hold for long.

@@ -8,7 +8,7 @@ use crate::{
     hls::{Config as Cut, check::Media},
     server::{Config, Server, port::ConnectionId},
 };
-use alloc::{vec, vec::Vec};
+use alloc::vec;
 use core::net::{Ipv4Addr, SocketAddr};
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -89,4 +89,25 @@ fn playlists_keep_the_rules_from_part_to_part() {
         last = now;
     }
     assert!(last.segments.len() >= 6, "{last:?}");
+}
+
+#[test]
+fn there_are_no_more_than_the_limit_whoever_wants_them() {
+    let listen = vec!["127.0.0.1:0".parse().unwrap()];
+    let server = Server::start(Config { listen, hls: Hls::Always, ..Config::default() }).unwrap();
+    let shared = server.shared.clone().unwrap();
+    let segmenters = &shared.segmenters;
+    let path = |name: String| StreamPath::join("live", "", &name).unwrap();
+    let (asks, _asked) = unbounded();
+    let (knock, _knocks) = bounded(1);
+    for number in 1..MAX_SEGMENTERS {
+        let stream = Stream { asks: asks.clone(), knock: knock.clone(), viewers: Arc::default() };
+        segmenters.lock().insert(path(format!("{number}")), stream);
+    }
+    let (first, late) = (path(String::from("first")), path(String::from("late")));
+    segmenters.published(&shared, &first);
+    segmenters.published(&shared, &late);
+    let streams = segmenters.lock();
+    assert!(streams.contains_key(&first) && !streams.contains_key(&late));
+    assert_eq!(streams.len(), MAX_SEGMENTERS);
 }

@@ -30,6 +30,7 @@ use crate::{
         shared_tag::SharedTag,
         stats::Throttle,
         tap::{Tap, Tapped},
+        wall,
     },
 };
 use alloc::{format, string::String, sync::Arc};
@@ -37,7 +38,6 @@ use core::{sync::atomic::Ordering, time::Duration};
 use std::{
     io,
     path::{Path, PathBuf},
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 /// How often a file is looked after while nothing comes.
@@ -354,7 +354,7 @@ impl<'a> Recording<'a> {
             }
         }
         let replaces = is_first && kind == Kind::Record && !config.name.has_number();
-        let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let seconds = wall::now().as_secs();
         let metadata =
             self.headers.iter().find(|tag| tag.role() == TagRole::Metadata).map(|tag| tag.tag().clone());
         let root = &self.recordings.root;

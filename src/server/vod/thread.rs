@@ -139,7 +139,10 @@ impl FileThread {
             }
             Control::Report(question) => {
                 let path = self.players.first().map(FilePlayer::path);
-                let describe = |facts: &mut Facts| facts.all().for_each(|facts| facts.stream = path.cloned());
+                let describe = |facts: &mut Facts| match &self.download {
+                    Some(download) => facts.all().for_each(|facts| download.describe(facts)),
+                    None => facts.all().for_each(|facts| facts.stream = path.cloned()),
+                };
                 question.answer(&self.hold.sockets, describe);
             }
             Control::Adopt(connection, _) => self.bury(now, connection),

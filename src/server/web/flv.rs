@@ -45,7 +45,7 @@ impl Connection {
                     "too_many_streams",
                     "the server has too many streams",
                 );
-                return self.respond(cx, id, &response);
+                return self.respond(cx, id, &cors::open(response));
             }
         };
         let is_head = request.method() == Method::Head;
@@ -53,7 +53,7 @@ impl Connection {
         let offer = if is_head { websocket::Offer::None } else { websocket::offer(request) };
         let is_web_socket = offer == websocket::Offer::Valid;
         let response = match offer {
-            websocket::Offer::Invalid(response) => return self.respond(cx, id, &response),
+            websocket::Offer::Invalid(response) => return self.respond(cx, id, &cors::open(response)),
             websocket::Offer::Valid => None,
             // Neither chunks nor a length around it: a piece is the same bytes for everybody.
             websocket::Offer::None => {

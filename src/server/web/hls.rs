@@ -24,9 +24,11 @@ impl Connection {
         path: &StreamPath,
         kind: Kind,
     ) {
-        self.hls = Some(path.clone());
         let asked = cx.shared.segmenters.ask(cx.shared, path, kind, &self.mailbox, (id, request));
-        let Err(refused) = asked else { return };
+        let Err(refused) = asked else {
+            self.hls = Some(path.clone());
+            return;
+        };
         let response = match refused {
             Refused::Off => error(Status::NOT_FOUND, "this server has no HLS (--hls off)"),
             Refused::NotLive => not_live(path),

@@ -29,7 +29,7 @@ pub(super) use api::Api;
 
 use super::{
     connection::{Connection, Context, End, Role},
-    tracks,
+    tracks, wall,
 };
 use crate::{
     base::Payload,
@@ -37,7 +37,6 @@ use crate::{
     rtmp::MessageStreamId,
 };
 use route::Route;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Flash players and their successors ask for it before they read from here.
 const CROSS_DOMAIN: &str = "<?xml version=\"1.0\"?>\n<cross-domain-policy>\
@@ -152,7 +151,9 @@ impl Connection {
     pub(super) fn respond_late(&mut self, cx: &Context<'_>, id: RequestId, response: &Response) {
         let Some(session) = self.protocol.http() else { return };
         session.set_date(date());
-        self.response_due = Some(cx.now + cx.shared.stall_timeout * RESPONSE_STALLS);
+        // An endless one is never written.
+        let due = cx.now + cx.shared.stall_timeout * RESPONSE_STALLS;
+        self.response_due = response.is_complete().then_some(due);
         // Fails if the client has left meanwhile.
         if session.respond(cx.now, id, response).is_ok() {
             cx.shared.stats.note_answer(response.code().0);
@@ -175,5 +176,5 @@ fn unread(request: &Request) -> Option<Response> {
 
 /// The time of day.
 pub(super) fn date() -> Date {
-    Date(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()))
+    Date(wall::now().as_secs())
 }

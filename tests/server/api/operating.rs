@@ -200,6 +200,53 @@ fn captures_of_one_connection_end_and_begin_as_told() {
 }
 
 #[test]
+fn a_capture_without_a_file_is_neither_promised_nor_shown() {
+    let folder = folder("no-capture");
+    let (_server, address) = start(Config { capture: Some(folder.clone()), ..config() });
+    let (_before, _) = Client::player(address, "before");
+    let before = find(address, "player");
+    let capture = |id: u64, method: &str| ask(address, &format!("{method} /api/v1/connections/{id}/capture"));
+    assert_eq!(capture(before, "DELETE").status, 204);
+    fs::remove_dir_all(&folder).unwrap();
+    let refusal = capture(before, "POST");
+    assert_eq!((refusal.status, &refusal.json()["error"]["code"]), (500, &"internal".into()));
+    let reason = refusal.json()["error"]["reason"].as_str().unwrap().to_string();
+    assert!(reason.starts_with("the disk of --capture takes no file: "), "{reason}");
+    let (_after, _) = Client::player(address, "after");
+    let facts = |id: u64| ask(address, &format!("GET /api/v1/connections/{id}")).json();
+    until("nobody is captured", || {
+        let all = ask(address, "GET /api/v1/connections?q=player").json();
+        all["total"] == 2 && all["connections"].as_array().unwrap().iter().all(|one| one["capture"].is_null())
+    });
+    // It can be once there is room.
+    fs::create_dir_all(&folder).unwrap();
+    assert_eq!(capture(before, "POST").status, 201);
+    assert!(facts(before)["capture"]["bytes"].is_u64());
+    let _ = fs::remove_dir_all(folder);
+}
+
+#[test]
+fn a_file_that_is_downloaded_is_shown_as_one() {
+    let folder = folder("download");
+    fs::File::create(folder.join("big.mp4")).unwrap().set_len(1 << 30).unwrap();
+    let (_server, address) = start(Config { media: Some(folder.clone()), ..config() });
+    let mut client = TcpStream::connect(address).unwrap();
+    client.write_all(b"GET /vod/big.mp4 HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    let mut shown = Json::Null;
+    until("it is there", || {
+        let found = ask(address, "GET /api/v1/connections?q=big.mp4").json();
+        shown = found["connections"][0].clone();
+        shown.is_object()
+    });
+    assert_eq!((&shown["protocol"], &shown["role"]), (&"file".into(), &"file".into()), "{shown}");
+    assert_eq!(shown["stream"], "vod/big.mp4");
+    let metrics = ask(address, "GET /metrics").body;
+    assert!(metrics.contains("weir_connections{protocol=\"file\",role=\"file\"} 1\n"), "{metrics}");
+    drop(client);
+    let _ = fs::remove_dir_all(folder);
+}
+
+#[test]
 fn media_files_are_listed_by_name() {
     let folder = folder("files");
     fs::create_dir_all(folder.join("sub/.hidden")).unwrap();

@@ -1,4 +1,4 @@
-//! `/APP/KEY.json`.
+//! `/APP/KEY.json`, and what players are refused.
 
 use super::*;
 
@@ -65,4 +65,30 @@ fn a_name_that_no_stream_can_have_is_refused() {
     assert_eq!(ask(address, "GET /live/x.json?token=1").json()["path"], "live/x");
     let preflight = "OPTIONS /live/x.json\nOrigin: http://other\nAccess-Control-Request-Method: GET";
     assert_eq!(ask(address, preflight).status, 204);
+}
+
+#[test]
+fn pages_of_other_sites_can_read_why_a_handshake_is_refused() {
+    let (_server, address) = start(config());
+    let (mut publisher, out) = Client::publisher(address, "handshake");
+    publisher.send(out, &film(1));
+    until("it is live", || ask(address, "GET /live/handshake.json").json()["live"] == true);
+    let refused = ask(address, "GET /live/handshake.flv\nUpgrade: websocket\nConnection: Upgrade");
+    assert_eq!(
+        (refused.status, refused.field("access-control-allow-origin")),
+        (426, Some("*")),
+        "{}",
+        refused.head
+    );
+}
+
+#[test]
+fn whoever_is_refused_segments_is_no_player() {
+    let (_server, address) = start(config());
+    let mut socket = BufReader::new(TcpStream::connect(address).unwrap());
+    socket.get_ref().set_read_timeout(Some(DEADLINE)).unwrap();
+    assert_eq!(ask_on(&mut socket, "GET /live/none/index.m3u8").status, 404);
+    let all = ask(address, "GET /api/v1/connections").json();
+    let roles: Vec<_> = all["connections"].as_array().unwrap().iter().map(|one| &one["role"]).collect();
+    assert_eq!(roles, ["other", "other"], "{all}");
 }

@@ -14,6 +14,8 @@ use crate::{
     server::{
         connection::Context,
         media,
+        path::StreamPath,
+        report::{self, ConnectionFacts},
         vod::{Vod, has_no_room, library::NoFile, told},
         web::files,
     },
@@ -107,6 +109,14 @@ impl FileThread {
 }
 
 impl Download {
+    /// Tells what the connection is for.
+    pub(super) fn describe(&self, facts: &mut ConnectionFacts) {
+        (facts.protocol, facts.role) = (Some(report::Protocol::File), report::Role::File);
+        let name = self.name.trim_start_matches('/');
+        // No name that would be shown as another one.
+        facts.stream = StreamPath::join("", "", name).ok().filter(|path| path.as_str() == name);
+    }
+
     fn pump(&mut self, session: &mut http::Session) -> Result<Sent, String> {
         while !self.rest.is_empty() {
             if session.output_len() >= QUEUE {

@@ -3,7 +3,7 @@
 //! Hidden files and folders are not there, links are not followed. Bounds: [`MAX_ENTRIES`], [`MAX_DEPTH`].
 
 use super::{Page, address, sample::Sample};
-use crate::server::{MEDIA_APP, StreamPath, record::Recordings, vod};
+use crate::server::{MEDIA_APP, StreamPath, record::Recordings, vod, wall};
 use alloc::{
     format,
     string::{String, ToString},
@@ -11,12 +11,7 @@ use alloc::{
 };
 use core::cmp::Reverse;
 use serde::Serialize;
-use std::{
-    collections::HashSet,
-    fs,
-    path::Path,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::{collections::HashSet, fs, path::Path, time::SystemTime};
 
 /// Entries of folders that are looked at.
 const MAX_ENTRIES: usize = 100_000;
@@ -69,7 +64,7 @@ pub(super) struct Found {
 
 impl Files {
     pub(super) fn of(root: Option<&Path>, page: Page) -> Files {
-        let mut found = root.map(walk).unwrap_or_default();
+        let mut found = root.map(media).unwrap_or_default();
         found.sort_by(|one, other| one.name.cmp(&other.name));
         let total = found.len();
         let file = |found: Found| {
@@ -96,7 +91,7 @@ impl RecordingList {
     ) -> RecordingList {
         let Some(recordings) = recordings else { return RecordingList { recordings: Vec::new(), total: 0 } };
         let unfinished: HashSet<String> = recordings.unfinished().collect();
-        let mut all: Vec<_> = walk(recordings.root())
+        let mut all: Vec<_> = media(recordings.root())
             .into_iter()
             .filter_map(|found| {
                 let stem = found.name.rsplit_once('.').map_or(&*found.name, |(stem, _)| stem);
@@ -135,10 +130,6 @@ impl RecordingList {
 
 /// Media files below a folder, in any order.
 pub(super) fn media(root: &Path) -> Vec<Found> {
-    walk(root)
-}
-
-fn walk(root: &Path) -> Vec<Found> {
     let mut found = Vec::new();
     let mut left = MAX_ENTRIES;
     let mut folders = alloc::vec![(root.to_path_buf(), 0)];
@@ -175,5 +166,5 @@ fn walk(root: &Path) -> Vec<Found> {
 }
 
 fn milliseconds(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+    wall::milliseconds(wall::of(time))
 }

@@ -1,7 +1,7 @@
 //! What changes something: kick, record, capture.
 
 use super::{
-    sample::{self, Sample},
+    sample::{self, Sample, Told},
     streams::StreamRecording,
 };
 use crate::{
@@ -11,16 +11,16 @@ use crate::{
         Shared, StreamPath,
         capture::{NotSwitched, Switch},
         hub::HubState,
-        port::{ConnectionId, Letter},
+        port::{ConnectionId, Letter, Mailbox},
         record::NotStarted,
         report::ConnectionFacts,
     },
 };
 use alloc::{format, sync::Arc};
 use core::time::Duration;
-use crossbeam_channel::bounded;
+use crossbeam_channel::{RecvTimeoutError, bounded};
 
-/// Time that a connection has to begin or end its capture. It does within a turn.
+/// Time that a connection has to begin or end its capture, and the disk to take its file. The former does within a turn.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 pub(super) fn no_stream(path: &StreamPath) -> Response {
@@ -28,7 +28,7 @@ pub(super) fn no_stream(path: &StreamPath) -> Response {
     Response::api_error(Status::NOT_FOUND, "no_such_stream", &why)
 }
 
-pub(super) fn no_connection(id: u64) -> Response {
+fn no_connection(id: u64) -> Response {
     let why = format!("there is no connection {id}: it has closed, or never was");
     Response::api_error(Status::NOT_FOUND, "no_such_connection", &why)
 }
@@ -41,19 +41,42 @@ fn internal(why: &str) -> Response {
     Response::api_error(Status::INTERNAL_ERROR, "internal", why)
 }
 
+fn busy(why: &str) -> Response {
+    Response::api_error(Status::SERVICE_UNAVAILABLE, "busy", why).header("Retry-After", "1")
+}
+
 fn done() -> Response {
     Response::new(Status::NO_CONTENT).header("Cache-Control", "no-store")
 }
 
-/// One connection.
-pub(super) fn find(shared: &Arc<Shared>, id: u64) -> Option<ConnectionFacts> {
-    sample::ask(shared, Some(ConnectionId(id))).pop()
+/// One connection, or the answer that says why not.
+pub(super) fn find(shared: &Arc<Shared>, id: u64) -> Result<ConnectionFacts, Response> {
+    found(id, || sample::ask(shared, Some(ConnectionId(id))))
+}
+
+fn found(id: u64, mut ask: impl FnMut() -> Told) -> Result<ConnectionFacts, Response> {
+    let mut told = ask();
+    if told.connections.is_empty() {
+        // It may have been on its way from one thread to another.
+        told = ask();
+    }
+    match told.connections.pop() {
+        Some(facts) => Ok(facts),
+        None if told.is_complete => Err(no_connection(id)),
+        None => Err(busy("a thread of the server did not answer in time; it may own that connection")),
+    }
+}
+
+/// Where it is, to leave word for it.
+fn mailbox(shared: &Arc<Shared>, id: u64) -> Result<Arc<Mailbox>, Response> {
+    find(shared, id)?.mailbox.upgrade().ok_or_else(|| no_connection(id))
 }
 
 /// Closes a connection.
 pub(super) fn kick(shared: &Arc<Shared>, id: u64) -> Response {
-    let Some(mailbox) = find(shared, id).and_then(|facts| facts.mailbox.upgrade()) else {
-        return no_connection(id);
+    let mailbox = match mailbox(shared, id) {
+        Ok(mailbox) => mailbox,
+        Err(refusal) => return refusal,
     };
     log::info!("{} is closed by an operator", mailbox.id);
     shared.stats.kicked.add(1);
@@ -63,8 +86,9 @@ pub(super) fn kick(shared: &Arc<Shared>, id: u64) -> Response {
 
 /// Begins or ends the capture of a connection.
 pub(super) fn capture(shared: &Arc<Shared>, id: u64, is_on: bool) -> Response {
-    let Some(mailbox) = find(shared, id).and_then(|facts| facts.mailbox.upgrade()) else {
-        return no_connection(id);
+    let mailbox = match mailbox(shared, id) {
+        Ok(mailbox) => mailbox,
+        Err(refusal) => return refusal,
     };
     let (done_to, told) = bounded(1);
     mailbox.leave(Letter::Capture(Switch { is_on, done: done_to }));
@@ -77,8 +101,9 @@ pub(super) fn capture(shared: &Arc<Shared>, id: u64, is_on: bool) -> Response {
         Ok(Err(NotSwitched::NotEnabled)) => conflict("not_enabled", "weir runs without --capture DIR"),
         Ok(Err(NotSwitched::AlreadyOn)) => conflict("already_capturing", "it is being captured already"),
         Ok(Err(NotSwitched::AlreadyOff)) => conflict("not_capturing", "it is not being captured"),
-        Ok(Err(NotSwitched::Failed)) => internal("the disk of --capture is too slow"),
-        Err(_) => internal("the connection does not answer"),
+        Ok(Err(NotSwitched::Failed(why))) => internal(&why),
+        Err(RecvTimeoutError::Disconnected) => no_connection(id),
+        Err(RecvTimeoutError::Timeout) => internal("neither the connection nor the disk answered in time"),
     }
 }
 
@@ -119,4 +144,23 @@ pub(super) fn stop_recording(shared: &Shared, path: &StreamPath, sample: &Sample
     }
     let is_stopped = shared.recordings.as_ref().is_some_and(|recordings| recordings.stop(path));
     if is_stopped { done() } else { conflict("not_recording", "it is not being recorded") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_is_looked_for_twice_and_denied_only_if_all_have_answered() {
+        let look = |answers: [bool; 2]| {
+            let mut answers = answers.into_iter();
+            let ask = || Told { is_complete: answers.next().unwrap(), ..Told::default() };
+            let refusal = found(7, ask).unwrap_err().code();
+            assert!(answers.next().is_none(), "once only");
+            refusal
+        };
+        assert_eq!(look([true, true]), Status::NOT_FOUND);
+        assert_eq!(look([false, true]), Status::NOT_FOUND);
+        assert_eq!(look([true, false]), Status::SERVICE_UNAVAILABLE);
+    }
 }

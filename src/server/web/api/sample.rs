@@ -1,7 +1,7 @@
 //! The server at one moment: what every thread tells of its connections, every stream of itself, the system of the process.
 //!
 //! All answers that are given at that moment are made from it. Rates are differences to an earlier sample. Bounds: [`PATIENCE`];
-//! a thread that does not answer in time is left out.
+//! a thread that does not answer in time is left out, with its connections; totals stand still then.
 
 use super::process::Process;
 use crate::{
@@ -9,14 +9,15 @@ use crate::{
     server::{
         Shared, StreamPath,
         hub::{HubFacts, HubState},
-        port::{ConnectionId, Control},
+        port::{ConnectionId, Control, Port},
         record::RecordingFacts,
         report::{ConnectionFacts, Protocol, Question, Role},
+        wall,
     },
 };
 use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 use core::time::Duration;
-use crossbeam_channel::unbounded;
+use crossbeam_channel::{RecvTimeoutError, unbounded};
 use std::{collections::HashMap, time::Instant};
 
 /// Time that all threads together have to answer. They do within a turn.
@@ -63,11 +64,27 @@ pub(super) struct Before {
     traffic: (u64, u64),
     cpu: Duration,
     last: Rates,
+    /// Bytes that were told of at most. Kept when nobody looks any more.
+    most: (u64, u64),
 }
 
 impl Before {
     pub(super) fn new() -> Before {
         Before { is_empty: true, ..Before::default() }
+    }
+
+    /// What rates need is forgotten.
+    pub(super) fn forget(&mut self) {
+        *self = Before { most: self.most, ..Before::new() };
+    }
+
+    /// Bytes received and sent since the start, from those of connections that have closed and of those that are open. Never less than
+    /// before: connections are missing here that closed meanwhile or whose threads were slow.
+    fn total(&mut self, closed: (u64, u64), connections: &[ConnectionFacts]) -> (u64, u64) {
+        let add = |(received, sent), facts: &ConnectionFacts| (received + facts.received, sent + facts.sent);
+        let (received, sent) = connections.iter().fold(closed, add);
+        self.most = (self.most.0.max(received), self.most.1.max(sent));
+        self.most
     }
 
     /// The rates since the last sample; that of now is the next to compare with if enough time has passed.
@@ -96,7 +113,8 @@ impl Before {
             rates.cpu_percent = Some(cpu.saturating_sub(self.cpu).as_secs_f64() / seconds * 100.0);
         }
         let counts = connections.iter().map(|facts| (facts.id, (facts.received, facts.sent))).collect();
-        *self = Before { at: now, is_empty: false, counts, traffic, cpu, last: rates.clone() };
+        let last = rates.clone();
+        *self = Before { at: now, is_empty: false, counts, traffic, cpu, last, most: self.most };
         rates
     }
 }
@@ -104,7 +122,9 @@ impl Before {
 impl Sample {
     /// The server as it is now.
     pub(super) fn take(shared: &Arc<Shared>, before: &mut Before) -> Sample {
-        let connections = ask(shared, None);
+        // Before the others: a connection that closes in between is missing rather than counted twice.
+        let closed = (shared.stats.bytes_in.value(), shared.stats.bytes_out.value());
+        let connections = ask(shared, None).connections;
         let now = shared.now();
         let mut streams = BTreeMap::new();
         for hub in shared.registry.all() {
@@ -113,16 +133,12 @@ impl Sample {
                 streams.insert(hub.path().clone(), facts);
             }
         }
-        let open = connections
-            .iter()
-            .fold((0, 0), |(received, sent), facts| (received + facts.received, sent + facts.sent));
-        let received = shared.stats.bytes_in.value() + open.0;
-        let sent = shared.stats.bytes_out.value() + open.1;
+        let (received, sent) = before.total(closed, &connections);
         let process = Process::now(&shared.stats);
         let rates = before.rates(now, &connections, (received, sent), process.cpu);
         Sample {
             now,
-            wall: super::thread::wall(),
+            wall: wall::milliseconds(wall::now()),
             connections,
             streams,
             viewers: shared.segmenters.viewers(now),
@@ -156,32 +172,88 @@ impl Sample {
     }
 }
 
-/// What the threads tell of their connections, or of that one. In the order in which these came.
-pub(super) fn ask(shared: &Arc<Shared>, only: Option<ConnectionId>) -> Vec<ConnectionFacts> {
+/// What threads have told.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// In the order in which they came.
+    pub(super) connections: Vec<ConnectionFacts>,
+    /// Every thread has answered.
+    pub(super) is_complete: bool,
+}
+
+/// What the threads tell of their connections, or of that one.
+pub(super) fn ask(shared: &Arc<Shared>, only: Option<ConnectionId>) -> Told {
+    ask_at(shared.api.ports(shared), only)
+}
+
+fn ask_at(ports: Vec<Arc<Port>>, only: Option<ConnectionId>) -> Told {
     let (to, told) = unbounded();
-    let ports = shared.api.ports(shared);
     let mut waiting = ports.len();
     for port in ports {
         port.send(Control::Report(Question { only, to: to.clone() }));
     }
     drop(to);
     let deadline = Instant::now() + PATIENCE;
-    let mut all = Vec::new();
+    let (mut all, mut is_complete) = (Vec::new(), true);
     while waiting > 0 {
-        // A thread that has ended meanwhile has none; then nobody holds the other end at last.
-        let Ok(facts) = told.recv_deadline(deadline) else { break };
-        all.extend(facts);
+        match told.recv_deadline(deadline) {
+            Ok(facts) => all.extend(facts),
+            // A thread that has ended meanwhile has none; then nobody holds the other end at last.
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => {
+                is_complete = false;
+                break;
+            }
+        }
         waiting -= 1;
     }
     // One that moved meanwhile may have been told of twice.
     all.sort_by_key(|facts| facts.id);
     all.dedup_by_key(|facts| facts.id);
-    all
+    Told { connections: all, is_complete }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::{Config, Server};
+
+    /// Of a connection of a running server.
+    fn facts() -> ConnectionFacts {
+        let listen = alloc::vec!["127.0.0.1:0".parse().unwrap()];
+        let server = Server::start(Config { listen, ..Config::default() }).unwrap();
+        let _client = std::net::TcpStream::connect(server.addresses()[0]).unwrap();
+        let shared = server.shared.clone().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            assert!(Instant::now() < deadline, "not in time");
+            if let Some(facts) = ask(&shared, None).connections.pop() {
+                return facts;
+            }
+        }
+    }
+
+    #[test]
+    fn totals_never_go_back() {
+        let mut before = Before::new();
+        let open = [ConnectionFacts { received: 100, sent: 1000, ..facts() }];
+        assert_eq!(before.total((5, 50), &open), (105, 1050));
+        // Its thread is slow, nobody looks for a while, it has closed.
+        assert_eq!(before.total((5, 50), &[]), (105, 1050));
+        before.rates(MonoTime(0), &[], (105, 1050), Duration::ZERO);
+        before.forget();
+        assert_eq!(before.total((5, 50), &[]), (105, 1050));
+        assert_eq!(before.total((205, 1060), &[]), (205, 1060));
+    }
+
+    #[test]
+    fn a_thread_that_does_not_answer_is_told_from_one_that_has_ended() {
+        let (control, slow) = unbounded();
+        let port = || Arc::new(Port::without_waker(control.clone()));
+        assert!(!ask_at(alloc::vec![port()], None).is_complete);
+        drop(slow);
+        assert!(ask_at(alloc::vec![port()], None).is_complete);
+    }
 
     #[test]
     fn rates_are_of_the_last_second_or_two_and_stay_in_between() {

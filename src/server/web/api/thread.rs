@@ -33,10 +33,7 @@ use alloc::{
 };
 use core::time::Duration;
 use crossbeam_channel::{Receiver, Sender, TrySendError, after, bounded, never, select};
-use std::{
-    sync::{Mutex, PoisonError},
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::sync::{Mutex, PoisonError};
 
 /// Requests that wait for an answer.
 const MAX_WAITING: usize = 256;
@@ -176,7 +173,7 @@ impl Worker {
             // Nobody looks any more; what is held of connections that have closed goes as well.
             self.tick_at = None;
             self.sample = None;
-            self.before = Before::new();
+            self.before.forget();
             return;
         }
         self.tick_at = Some(now + TICK);
@@ -229,7 +226,10 @@ impl Worker {
                 let sample = sample!();
                 match sample.connections.iter().find(|facts| facts.id == id) {
                     Some(facts) => json(&Connection::of(sample, facts)),
-                    None => operate::no_connection(id),
+                    None => match operate::find(&shared, id) {
+                        Ok(facts) => json(&Connection::of(sample, &facts)),
+                        Err(refusal) => refusal,
+                    },
                 }
             }
             Call::Recordings(stream, page) => {
@@ -299,9 +299,4 @@ fn answer(to: &Weak<Mailbox>, id: RequestId, response: Response) {
     if let Some(mailbox) = to.upgrade() {
         mailbox.leave(Letter::Answer(id, Box::new(response)));
     }
-}
-
-/// Milliseconds since 1970.
-pub(super) fn wall() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }

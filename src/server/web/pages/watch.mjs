@@ -236,7 +236,8 @@ async function fileFailed(why) {
   let reason = why;
   try {
     const response = await fetch(withQuery(location.pathname, wanted.token), { headers: { Range: "bytes=0-0" } });
-    if (!response.ok) reason = (await response.json().catch(() => null))?.error?.reason ?? "The server answers " + response.status;
+    // A line of text: the status, a colon, the reason.
+    if (!response.ok) reason = (await response.text()).replace(/^\d+ [^:]*: /, "").trim() || "The server answers " + response.status;
   } catch {
     reason = "No connection to the server";
   }
