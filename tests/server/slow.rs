@@ -3,7 +3,7 @@
 use super::*;
 
 /// A frame that says which GOP and which place in it, large enough to fill sockets soon.
-pub(super) fn numbered(gop: u32, place: u32) -> Tag {
+pub(crate) fn numbered(gop: u32, place: u32) -> Tag {
     let mut body = vec![0xee; 32 << 10];
     body[..4].copy_from_slice(&gop.to_be_bytes());
     body[4..8].copy_from_slice(&place.to_be_bytes());

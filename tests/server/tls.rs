@@ -2,6 +2,7 @@
 
 use super::{
     http::{Stream, ask, file, film, is_last},
+    slow::numbered,
     support_tls::Pair,
     *,
 };
