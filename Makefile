@@ -29,12 +29,13 @@ run: ## Build and start weir with its demo stream; ARGS="..." adds flags
 	@$(CARGO) build --release --locked --bin weir
 	exec target/release/weir --demo $(ARGS)
 
-test: ## Install what the tests need, then run all of them: Rust, real programs, fuzz smoke, core
+test: ## Install what the tests need, then run all of them: Rust, real programs, fuzz smoke, core, size
 	@start=$$SECONDS
 	$(MAKE) setup
 	$(MAKE) test-rust
 	$(MAKE) core
 	$(MAKE) fuzz-smoke
+	$(MAKE) size
 	echo
 	echo "Passed, in $$((SECONDS - start)) s:"
 	awk '

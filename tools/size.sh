@@ -10,7 +10,7 @@ set -eu
 program=$1
 program_budget=$((4 * 1024)) memory_budget=$((5 * 1024)) # KiB
 
-program_size=$(($(stat -c %s "$program") / 1024))
+program_size=$((($(stat -c %s "$program") + 1023) / 1024))
 
 # A free port of the loopback interface: the server logs which.
 log=$(mktemp)

@@ -508,6 +508,74 @@ fn what_hls_cannot_carry_is_left_out_with_a_reason() {
 }
 
 #[test]
+fn every_codec_that_is_carried_has_its_sample_entry_and_its_name() {
+    let avc = [&[0x17, 0, 0, 0, 0][..], &h264::build_record(SPS, &[PPS]).unwrap()].concat();
+    // The general part of a record of profile Main, level 2.1, without parameter sets.
+    let hvcc = b"\x01\x01\x60\0\0\0\x90\0\0\0\0\0\x3f\xf0\0\xfc\xfd\xf8\xf8\0\0\x0f\0";
+    // libaom, 64x64.
+    let av1c = b"\x81\0\x0c\0\x0a\x0a\0\0\0\x02\xaf\xff\x9b\x5f\x20\x08";
+    let opus_head = b"OpusHead\x01\x02\x38\x01\x80\xbb\0\0\0\0\0";
+    let aac = [0xaf, 0, 0x12, 0x10];
+    let mp3 = [&[0x2f, 0xff, 0xfb, 0x90, 0x44][..], &[0; 413]].concat();
+    let enhanced = |head: &[u8], rest: &[u8]| [head, rest].concat();
+    let (video, audio) = (TagKind::Video, TagKind::Audio);
+    for (kind, header, key, inter, entry, codecs) in [
+        (
+            video,
+            avc,
+            enhanced(b"\x17\x01\0\0\0", b"I"),
+            enhanced(b"\x27\x01\0\0\0", b"P"),
+            &b"avc1"[..],
+            "avc1.64000D",
+        ),
+        (
+            video,
+            enhanced(b"\x90hvc1", hvcc),
+            enhanced(b"\x93hvc1", b"I"),
+            enhanced(b"\xa3hvc1", b"P"),
+            b"hvc1",
+            "hvc1.1.6.L63.90",
+        ),
+        (
+            video,
+            enhanced(b"\x90av01", av1c),
+            enhanced(b"\x91av01", b"I"),
+            enhanced(b"\xa1av01", b"P"),
+            b"av01",
+            "av01.0.00M.08",
+        ),
+        (audio, aac.to_vec(), b"\xaf\x01a".to_vec(), b"\xaf\x01a".to_vec(), b"mp4a", "mp4a.40.2"),
+        (
+            audio,
+            enhanced(b"\x90Opus", opus_head),
+            b"\x91Opus\xfc".to_vec(),
+            b"\x91Opus\xfc".to_vec(),
+            b"Opus",
+            "opus",
+        ),
+        (audio, Vec::new(), mp3.clone(), mp3.clone(), b"mp4a", "mp4a.40.34"),
+    ] {
+        let mut watched = Watched::new(config());
+        if !header.is_empty() {
+            watched.push(&tag(kind, 0, &header));
+        }
+        for number in 0..250 {
+            let body = if number % 50 == 0 { &key } else { &inter };
+            watched
+                .muxer
+                .push(&tag(kind, number * 20, body), WallTime(watched.wall + u64::from(number) * 20));
+        }
+        let index = watched.text("index.m3u8", "").expect(codecs);
+        assert!(index.contains(&format!("CODECS=\"{codecs}\"")), "{codecs} in {index}");
+        let init = watched.file("init-ab-0.mp4");
+        // The table of sample descriptions: version, one entry, its length and type.
+        let stsd = init.windows(4).position(|bytes| bytes == b"stsd").expect("a table");
+        assert_eq!(&init[stsd + 16..stsd + 20], entry, "{codecs}");
+        assert!(init[stsd + 8..].starts_with(&[0, 0, 0, 1]), "{codecs}");
+    }
+}
+
+#[test]
 fn without_low_latency_there_are_segments_alone() {
     let mut watched = Watched::new(Config { part: None, ..config() });
     watched.headers(PLAIN);

@@ -87,6 +87,47 @@ pub(crate) fn is_tail(source: &Media, got: &Media, gop: usize) -> Result<(), Str
     Ok(())
 }
 
+/// The bytes of the end of the source, from a keyframe that is not the first one, without at most so many packets of each kind at
+/// its very end: what somebody who joins late gets through a program with times of its own. Returns how many are missing.
+pub(crate) fn holds_tail(source: &Media, got: &Media, gop: usize, most: usize) -> Result<usize, String> {
+    let (starts, missing) = runs(source, got, most)?;
+    let [video, audio] = starts;
+    if video == 0 || video % gop != 0 || audio == 0 {
+        return Err(format!("starts at frame {video}, and packet {audio} of audio"));
+    }
+    Ok(missing)
+}
+
+/// The bytes of the source from its first picture on, likewise.
+pub(crate) fn holds_head(source: &Media, got: &Media, most: usize) -> Result<usize, String> {
+    let ([video, _], missing) = runs(source, got, most)?;
+    if video == 0 { Ok(missing) } else { Err(format!("starts at frame {video}")) }
+}
+
+/// Where in the source the bytes of each kind begin that are there without a gap, and how many packets are missing behind them.
+fn runs(source: &Media, got: &Media, most: usize) -> Result<([usize; 2], usize), String> {
+    let (mut starts, mut missing) = ([0; 2], 0);
+    for (at, ((name, source), (_, got))) in source.tracks().into_iter().zip(got.tracks()).enumerate() {
+        same_config(name, source, got)?;
+        let hashes =
+            |track: &Track| track.packets.iter().map(|packet| packet.hash.clone()).collect::<Vec<_>>();
+        let (source, got) = (hashes(source), hashes(got));
+        let first = got.first().ok_or_else(|| format!("no {name}"))?;
+        let start = source.iter().position(|hash| hash == first);
+        let start = start.ok_or_else(|| format!("{name}: the first packet is not of the source"))?;
+        if !source[start..].starts_with(&got) {
+            return Err(format!("{name}: {} packets, not those of the source", got.len()));
+        }
+        let lost = source.len() - start - got.len();
+        if lost > most {
+            return Err(format!("{name}: lacks the last {lost} packets"));
+        }
+        starts[at] = start;
+        missing += lost;
+    }
+    Ok((starts, missing))
+}
+
 /// A part of the source from its start, then all of it again, moved by one offset for everything so that time goes
 /// on: what a player gets when the publisher is lost and comes back. Returns the packets of the first run.
 pub(crate) fn is_resumed(source: &Media, got: &Media) -> Result<usize, String> {

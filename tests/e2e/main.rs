@@ -22,6 +22,7 @@ mod recording;
 mod sources;
 mod tls;
 mod tools;
+mod watching;
 mod whole;
 
 #[path = "../support/process.rs"]

@@ -1,6 +1,7 @@
 //! Live streams in segments, as players ask for them.
 
 use super::*;
+use socket2::{Domain, Socket, Type};
 use std::io::{BufRead, BufReader};
 use weir::{
     codec::h264,
@@ -25,9 +26,21 @@ struct Got {
 
 impl Web {
     fn connect(address: SocketAddr) -> Web {
-        let socket = TcpStream::connect(address).unwrap();
+        Web::through(TcpStream::connect(address).unwrap())
+    }
+
+    fn through(socket: TcpStream) -> Web {
         socket.set_read_timeout(Some(DEADLINE)).unwrap();
         Web(BufReader::new(socket))
+    }
+
+    /// The kernel holds little for it on its side.
+    fn narrow(address: SocketAddr) -> Web {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        // Before it connects: the window that is agreed on depends on it.
+        socket.set_recv_buffer_size(64 << 10).unwrap();
+        socket.connect(&address.into()).unwrap();
+        Web::through(socket.into())
     }
 
     fn ask(&mut self, request: &str) {
@@ -441,6 +454,7 @@ fn who_reads_a_segment_too_slowly_is_closed() {
     let msn = hint(&first).0;
     let playlist = web.get(&format!("/live/slow/stream.m3u8?_HLS_msn={}", msn + 1));
     let segments = segments(playlist.text());
+    let mut web = Web::narrow(address);
     let asked = Instant::now();
     web.ask(&format!("GET /live/slow/{}", segments[segments.len() - 1]));
     let mut buffer = vec![0; 100_000];

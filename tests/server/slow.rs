@@ -2,8 +2,8 @@
 
 use super::*;
 
-/// A frame that says which GOP and which place in it.
-fn numbered(gop: u32, place: u32) -> Tag {
+/// A frame that says which GOP and which place in it, large enough to fill sockets soon.
+pub(crate) fn numbered(gop: u32, place: u32) -> Tag {
     let mut body = vec![0xee; 32 << 10];
     body[..4].copy_from_slice(&gop.to_be_bytes());
     body[4..8].copy_from_slice(&place.to_be_bytes());

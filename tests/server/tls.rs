@@ -2,6 +2,7 @@
 
 use super::{
     http::{Stream, ask, file, film, is_last},
+    slow::numbered,
     support_tls::Pair,
     *,
 };
@@ -266,15 +267,6 @@ fn a_client_that_stalls_in_the_handshake_is_cut_as_one_that_says_nothing() {
     assert!(rest_of(whole).len() > 500);
     assert!((Duration::from_secs(9)..Duration::from_secs(15)).contains(&begun.elapsed()));
     is_logged("closed: its TLS handshake took too long");
-}
-
-/// GOP and place, large enough to fill sockets soon.
-fn numbered(gop: u32, place: u32) -> Tag {
-    let mut body = vec![0xee; 32 << 10];
-    body[..4].copy_from_slice(&gop.to_be_bytes());
-    body[4..8].copy_from_slice(&place.to_be_bytes());
-    let timestamp = gop * 400 + place * 40;
-    if place == 0 { keyframe(timestamp, &body) } else { inter_frame(timestamp, &body) }
 }
 
 #[test]

@@ -50,40 +50,15 @@ function once({ onEnd, onError }) {
 }
 
 /**
- * FLV, live or a file.
- * @param {{isLive: boolean, hasAudio?: boolean}} options
+ * What every engine of a library is: `load` brings the library and `start` a player of it, unless it was stopped before; `facts`
+ * gets the player, null while there is none.
  */
-export function flv(video, url, options, callbacks) {
-  const tell = once(callbacks);
+function engine({ tell, load, start, facts }, callbacks) {
   let player = null;
-  let speed = null;
-  let samples = 0;
-  loadFlv().then(
-    (mpegts) => {
+  load().then(
+    (library) => {
       if (!tell.isOpen()) return;
-      const source = { type: "flv", isLive: options.isLive, url };
-      if (options.hasAudio !== undefined) source.hasAudio = options.hasAudio;
-      const live = { enableStashBuffer: false, lazyLoad: false, autoCleanupMaxBackwardDuration: 30, autoCleanupMinBackwardDuration: 15 };
-      player = mpegts.createPlayer(source, {
-        isLive: options.isLive,
-        ...(options.isLive ? live : {}),
-        autoCleanupSourceBuffer: true,
-        deferLoadAfterSourceOpen: false,
-      });
-      player.on(mpegts.Events.ERROR, (type, detail, info) => {
-        const notThere = info?.code === 404;
-        if (notThere) tell.end();
-        else tell.error([type, detail, info?.code > 0 ? info.code : "", info?.msg].filter(Boolean).join(" "));
-      });
-      if (options.isLive) player.on(mpegts.Events.LOADING_COMPLETE, () => tell.end());
-      // Kilobytes a second, of 1024; mpegts.js tells every 600 ms.
-      player.on(mpegts.Events.STATISTICS_INFO, (info) => {
-        // The first contain what was held for late joiners.
-        samples += 1;
-        if (samples > 3) speed = speed === null ? info.speed : speed * 0.8 + info.speed * 0.2;
-      });
-      player.attachMediaElement(video);
-      player.load();
+      player = start(library);
       callbacks.onAttached();
     },
     (error) => tell.error(error.message),
@@ -94,8 +69,46 @@ export function flv(video, url, options, callbacks) {
       player?.destroy();
       player = null;
     },
-    facts: () => ({ bitrate: speed === null ? null : speed * 1024 * 8, delay: null, chase: true }),
+    facts: () => facts(player),
   };
+}
+
+/**
+ * FLV, live or a file.
+ * @param {{isLive: boolean, hasAudio?: boolean}} options
+ */
+export function flv(video, url, options, callbacks) {
+  const tell = once(callbacks);
+  let speed = null;
+  let samples = 0;
+  const start = (mpegts) => {
+    const source = { type: "flv", isLive: options.isLive, url };
+    if (options.hasAudio !== undefined) source.hasAudio = options.hasAudio;
+    const live = { enableStashBuffer: false, lazyLoad: false, autoCleanupMaxBackwardDuration: 30, autoCleanupMinBackwardDuration: 15 };
+    const player = mpegts.createPlayer(source, {
+      isLive: options.isLive,
+      ...(options.isLive ? live : {}),
+      autoCleanupSourceBuffer: true,
+      deferLoadAfterSourceOpen: false,
+    });
+    player.on(mpegts.Events.ERROR, (type, detail, info) => {
+      const notThere = info?.code === 404;
+      if (notThere) tell.end();
+      else tell.error([type, detail, info?.code > 0 ? info.code : "", info?.msg].filter(Boolean).join(" "));
+    });
+    if (options.isLive) player.on(mpegts.Events.LOADING_COMPLETE, () => tell.end());
+    // Kilobytes a second, of 1024; mpegts.js tells every 600 ms.
+    player.on(mpegts.Events.STATISTICS_INFO, (info) => {
+      // The first contain what was held for late joiners.
+      samples += 1;
+      if (samples > 3) speed = speed === null ? info.speed : speed * 0.8 + info.speed * 0.2;
+    });
+    player.attachMediaElement(video);
+    player.load();
+    return player;
+  };
+  const facts = () => ({ bitrate: speed === null ? null : speed * 1024 * 8, delay: null, chase: true });
+  return engine({ tell, load: loadFlv, start, facts }, callbacks);
 }
 
 /** Farther behind than what hls.js aims at plus this, in seconds: it neither plays faster then nor jumps, and would stay there. */
@@ -104,49 +117,38 @@ const HLS_FAR = 2.5;
 /** HLS by hls.js. */
 export function hls(video, url, callbacks) {
   const tell = once(callbacks);
-  let player = null;
   let bitrate = null;
-  loadHls().then(
-    (Hls) => {
-      if (!tell.isOpen()) return;
-      player = new Hls({ enableWorker: false, lowLatencyMode: true, maxLiveSyncPlaybackRate: 1.1, liveSyncOnStallIncrease: 0.3, backBufferLength: 30 });
-      let repaired = false;
-      player.on(Hls.Events.ERROR, (_, data) => {
-        if (!data.fatal) return;
-        if (data.response?.code === 404) tell.end();
-        else if (data.type === Hls.ErrorTypes.MEDIA_ERROR && !repaired) {
-          // A codec that changed, mostly; a second time is no accident.
-          repaired = true;
-          player.recoverMediaError();
-        } else tell.error(data.details);
-      });
-      player.on(Hls.Events.LEVEL_UPDATED, (_, data) => {
-        // The end of the playlist is reported when its last piece has been played, not when it is announced.
-        if (!data.details.live) video.addEventListener("ended", () => tell.end(), { once: true });
-      });
-      player.on(Hls.Events.FRAG_BUFFERED, (_, data) => {
-        const seconds = data.frag.duration;
-        const size = data.frag.stats.total || data.frag.stats.loaded;
-        if (seconds > 0 && size > 0) bitrate = (size * 8) / seconds;
-      });
-      player.loadSource(url);
-      player.attachMedia(video);
-      callbacks.onAttached();
-    },
-    (error) => tell.error(error.message),
-  );
-  return {
-    stop() {
-      tell.close();
-      player?.destroy();
-      player = null;
-    },
-    facts() {
-      const delay = player?.latency > 0 ? player.latency * 1000 : null;
-      const isFar = player !== null && player.latency > player.targetLatency + HLS_FAR;
-      return { bitrate, delay, chase: false, live: isFar ? player.liveSyncPosition : null };
-    },
+  const start = (Hls) => {
+    const player = new Hls({ enableWorker: false, lowLatencyMode: true, maxLiveSyncPlaybackRate: 1.1, liveSyncOnStallIncrease: 0.3, backBufferLength: 30 });
+    let repaired = false;
+    player.on(Hls.Events.ERROR, (_, data) => {
+      if (!data.fatal) return;
+      if (data.response?.code === 404) tell.end();
+      else if (data.type === Hls.ErrorTypes.MEDIA_ERROR && !repaired) {
+        // A codec that changed, mostly; a second time is no accident.
+        repaired = true;
+        player.recoverMediaError();
+      } else tell.error(data.details);
+    });
+    player.on(Hls.Events.LEVEL_UPDATED, (_, data) => {
+      // The end of the playlist is reported when its last piece has been played, not when it is announced.
+      if (!data.details.live) video.addEventListener("ended", () => tell.end(), { once: true });
+    });
+    player.on(Hls.Events.FRAG_BUFFERED, (_, data) => {
+      const seconds = data.frag.duration;
+      const size = data.frag.stats.total || data.frag.stats.loaded;
+      if (seconds > 0 && size > 0) bitrate = (size * 8) / seconds;
+    });
+    player.loadSource(url);
+    player.attachMedia(video);
+    return player;
   };
+  const facts = (player) => {
+    const delay = player?.latency > 0 ? player.latency * 1000 : null;
+    const isFar = player !== null && player.latency > player.targetLatency + HLS_FAR;
+    return { bitrate, delay, chase: false, live: isFar ? player.liveSyncPosition : null };
+  };
+  return engine({ tell, load: loadHls, start, facts }, callbacks);
 }
 
 /** A file, or HLS by the browser itself. */
