@@ -211,6 +211,8 @@ impl Connection {
     pub(super) fn note(&mut self, event: &Event) {
         self.may_read |= event.is_readable() || event.is_read_closed() || event.is_error();
         self.is_hung_up |= event.is_read_closed() || event.is_error();
+        // Reset: what the peer waits for it will not get, even if nothing is read from it at the moment.
+        self.is_broken |= event.is_error();
         if event.is_writable() || event.is_write_closed() {
             self.is_blocked = false;
         }

@@ -466,3 +466,30 @@ fn who_reads_a_segment_too_slowly_is_closed() {
     assert!(asked.elapsed() >= 4 * stall_timeout, "{:?}, {read} bytes", asked.elapsed());
     assert!(read < 18_000_000, "{read} bytes");
 }
+
+/// With an origin anybody can make up names of streams that may come.
+#[test]
+fn streams_that_nobody_has_sent_yet_take_no_place_from_those_that_are_there() {
+    let origin = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let origin = Some(format!("rtmp://{}", origin.local_addr().unwrap()).parse().unwrap());
+    let (_server, address) = start(Config { origin, retry: sources::quick(), ..config() });
+    let ask = |name: &str| {
+        let mut web = Web::connect(address);
+        web.ask(&format!("GET /live/{name}/stream.m3u8"));
+        web
+    };
+    let mut awaited: Vec<Web> = (0..256).map(|number| ask(&format!("made-up-{number}"))).collect();
+    until("all of them have a thread", || logged("live/made-up-255 is cut into segments"));
+    assert!(awaited[0].is_waiting());
+    let refused = ask("one-more").answer(true);
+    assert_eq!(refused.status, 503, "{}", refused.head);
+    assert!(String::from_utf8_lossy(&refused.body).contains("awaited"));
+    let mut stream = publish(address, "real");
+    let mut web = Web::connect(address);
+    assert_eq!(segments(watch(&mut web, "real", &mut stream).as_str()).len(), 1);
+    // Reset: who only closes its side may yet want the answer.
+    for web in awaited {
+        socket2::SockRef::from(web.0.get_ref()).set_linger(Some(Duration::ZERO)).unwrap();
+    }
+    until("there is room again", || ask("one-more").is_waiting());
+}

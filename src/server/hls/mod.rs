@@ -35,7 +35,7 @@ use alloc::{
 };
 use core::{
     hash::BuildHasher,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::Duration,
 };
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
@@ -61,6 +61,8 @@ pub enum Hls {
 
 /// Streams in segments at once: each has a thread.
 pub const MAX_SEGMENTERS: usize = 1024;
+/// Those among them of which nothing has come yet: with `--origin` anybody can make up names, which must not cost others their place.
+const MAX_AWAITED: usize = 256;
 
 /// The streams that are cut into segments.
 pub(super) struct Segmenters {
@@ -80,6 +82,8 @@ struct Stream {
     /// Wakes the thread.
     knock: Sender<()>,
     viewers: Arc<Mutex<Viewers>>,
+    /// Something has come.
+    has_begun: Arc<AtomicBool>,
 }
 
 /// A request for a file of a stream. One that nobody answers says so when it is dropped.
@@ -151,6 +155,11 @@ impl Segmenters {
                 Kind::Media => return Err(Refused::NoSuchFile),
                 Kind::Playlist => {}
             }
+            let is_awaited = |stream: &&Stream| !stream.has_begun.load(Ordering::Relaxed);
+            if streams.values().filter(is_awaited).count() >= MAX_AWAITED && !shared.registry.is_live(path) {
+                let why = format!("{MAX_AWAITED} streams are awaited, which is as many as may");
+                return Err(Refused::NoRoom(why));
+            }
             let stream = self.open(shared, path, streams.len()).map_err(Refused::NoRoom)?;
             streams.insert(path.clone(), stream);
         }
@@ -190,14 +199,15 @@ impl Segmenters {
         let (knock, knocks) = bounded(1);
         let tap = Tap::new(shared.clone(), hub).knocked_by(knocks);
         let number = self.started.fetch_add(1, Ordering::Relaxed);
-        let segmenter = Segmenter::new(shared.clone(), tap, asked);
+        let has_begun = Arc::new(AtomicBool::new(false));
+        let segmenter = Segmenter::new(shared.clone(), tap, asked, has_begun.clone());
         let spawned = shared.jobs.spawn(format!("weir-hls-{number}"), move || segmenter.run());
         spawned.map_err(|error| {
             let why = plain(&error);
             log::error!("no thread cuts {path} into segments: {why}");
             why
         })?;
-        Ok(Stream { asks, knock, viewers: Arc::default() })
+        Ok(Stream { asks, knock, viewers: Arc::default(), has_begun })
     }
 
     // ---- for the threads

@@ -17,6 +17,10 @@ use crate::{
     },
 };
 use alloc::{sync::Arc, vec::Vec};
+use core::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 use crossbeam_channel::Receiver;
 
 /// See the module.
@@ -36,6 +40,8 @@ pub(super) struct Segmenter {
     told: usize,
     /// Segments up to this one are counted.
     counted: u64,
+    /// Something has come.
+    has_begun: Arc<AtomicBool>,
 }
 
 /// A request for something that is not there yet.
@@ -56,7 +62,12 @@ enum Life {
 }
 
 impl Segmenter {
-    pub(super) fn new(shared: Arc<Shared>, tap: Tap, asks: Receiver<Ask>) -> Segmenter {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        tap: Tap,
+        asks: Receiver<Ask>,
+        has_begun: Arc<AtomicBool>,
+    ) -> Segmenter {
         let muxer = muxer(&shared, 0);
         Segmenter {
             shared,
@@ -70,6 +81,7 @@ impl Segmenter {
             is_watched: false,
             life: Life::Runs,
             told: 0,
+            has_begun,
         }
     }
 
@@ -80,7 +92,10 @@ impl Segmenter {
             let tapped = self.tap.next(self.deadline());
             let now = self.shared.now();
             let mut is_new = match tapped {
-                Tapped::Tag(tag) => self.muxer.push(tag.tag(), time_of_day()),
+                Tapped::Tag(tag) => {
+                    self.has_begun.store(true, Ordering::Relaxed);
+                    self.muxer.push(tag.tag(), time_of_day())
+                }
                 Tapped::Started => self.start(),
                 // What follows is a keyframe again, which may have been heard before.
                 Tapped::Gap => self.muxer.restart(),
@@ -102,6 +117,7 @@ impl Segmenter {
                 self.serve(now, ask);
             }
             self.give_up(now);
+            self.forget_gone();
             self.note_watched(now);
             if self.is_over(now) {
                 break;
@@ -192,6 +208,17 @@ impl Segmenter {
 
     // ---- the end
 
+    /// While nothing has come, it lives for those alone who wait and are still there.
+    fn forget_gone(&mut self) {
+        if self.has_begun.load(Ordering::Relaxed) {
+            return;
+        }
+        self.waiting.retain(|waiting| !waiting.ask.is_void());
+        if self.waiting.is_empty() {
+            self.asked = None;
+        }
+    }
+
     fn note_watched(&mut self, now: MonoTime) {
         let is_watched = !self.waiting.is_empty() || self.idle_from().is_some_and(|at| now < at);
         if is_watched != self.is_watched {
@@ -220,7 +247,9 @@ impl Segmenter {
         };
         let waits = self.waiting.iter().map(|waiting| waiting.until).min();
         let idle = self.idle_from().filter(|_| self.is_watched && waits.is_none());
-        [pause, waits, idle, self.gone_from()].into_iter().flatten().min()
+        let look =
+            (waits.is_some() && !self.has_begun.load(Ordering::Relaxed)).then(|| self.shared.now() + LOOK);
+        [pause, waits, idle, look, self.gone_from()].into_iter().flatten().min()
     }
 
     fn is_over(&self, now: MonoTime) -> bool {
@@ -251,5 +280,7 @@ fn time_of_day() -> WallTime {
 
 /// 2026-01-01, in seconds since 1970: segments are counted in seconds from then on, which 32 bits hold for long.
 const SOME_DAY: u64 = 1_767_225_600;
+/// Between two looks at whether those who wait for a stream are still there.
+const LOOK: Duration = Duration::from_secs(1);
 /// Requests that wait before anybody looks whether they still do.
 const ROOM: usize = 64;

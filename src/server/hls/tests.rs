@@ -101,7 +101,12 @@ fn there_are_no_more_than_the_limit_whoever_wants_them() {
     let (asks, _asked) = unbounded();
     let (knock, _knocks) = bounded(1);
     for number in 1..MAX_SEGMENTERS {
-        let stream = Stream { asks: asks.clone(), knock: knock.clone(), viewers: Arc::default() };
+        let stream = Stream {
+            asks: asks.clone(),
+            knock: knock.clone(),
+            viewers: Arc::default(),
+            has_begun: Arc::default(),
+        };
         segmenters.lock().insert(path(format!("{number}")), stream);
     }
     let (first, late) = (path(String::from("first")), path(String::from("late")));
