@@ -266,6 +266,7 @@ fn a_certificate_that_cannot_be_used_is_one_line_with_flag_and_file_and_exit_cod
         ("/no/cert.pem", &*key, "--tls-cert /no/cert.pem: No such file or directory".to_string()),
         (&cert, "/no/key.pem", "--tls-key /no/key.pem: No such file or directory".to_string()),
         (&cert, "/", "--tls-key /: Is a directory".to_string()),
+        (&cert, "/dev/zero", "--tls-key /dev/zero: not a regular file".to_string()),
         (&key, &key, format!("--tls-cert {key}: no certificate in it (PEM is expected)")),
         (&cert, &cert, format!("--tls-key {cert}: no private key in it (PEM, not encrypted, is expected)")),
         (&cert, &other, format!("--tls-key {other}: does not belong to the certificate in {cert}")),

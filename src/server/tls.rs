@@ -127,6 +127,9 @@ fn key(file: &Path) -> Result<PrivateKeyDer<'static>, String> {
 /// The file, which a mistyped name must not make endless.
 fn contents(file: &Path) -> Result<Vec<u8>, String> {
     let metadata = fs::metadata(file).map_err(|error| plain(&error))?;
+    if metadata.is_dir() {
+        return Err("Is a directory".to_string());
+    }
     if !metadata.is_file() {
         return Err("not a regular file".to_string());
     }

@@ -342,7 +342,7 @@ fn a_new_certificate_is_for_new_connections_and_a_broken_one_for_none() {
     let (good_certificate, good_key) = (fs::read(&certificate).unwrap(), fs::read(&key).unwrap());
     let breaks: [(&PathBuf, Vec<u8>, &str); 6] = [
         (&certificate, b"nonsense".to_vec(), "cert.pem: no certificate in it"),
-        (&certificate, good_certificate[..200].to_vec(), "cert.pem: missing section end"),
+        (&certificate, good_certificate[..200].to_vec(), "cert.pem: the END line of a section is missing"),
         (&key, good_certificate.clone(), "key.pem: no private key in it"),
         (
             &key,
