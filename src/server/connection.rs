@@ -2,7 +2,7 @@
 //! threads use.
 //!
 //! In: readiness, time, deadlines. Out: bytes on the socket, tags to hubs, [`Action`]s for the thread that plays.
-//! What requests mean is in `requests`.
+//! What requests mean is in `requests`; writing, and what operators see and do, in modules of their own.
 //!
 //! Reading ends a turn at a short read, at `WouldBlock` or after [`TURN_BYTES`], so one loud publisher cannot starve
 //! the rest; nor can one client that asks for much with few bytes: [`TURN_ANSWERS`]. Bytes go from a buffer that the
@@ -12,9 +12,12 @@
 //! Field notes: OBS and ffmpeg send FCUnpublish and deleteStream and close with our answers unread, so their goodbye
 //! arrives together with a reset: after a failed write we still read what came before it.
 
+mod operating;
+mod writing;
+
 use super::{
     Shared,
-    capture::{NotSwitched, Recorder, Switch},
+    capture::Recorder,
     listen,
     path::StreamPath,
     player::Action,
@@ -22,7 +25,6 @@ use super::{
     protocol::{Failure, Protocol},
     registry::{Ending, Publishing},
     relay::StreamId,
-    report::{self, ConnectionFacts},
     shared_tag::{Form, Offer},
     staging::Staged,
     transport::{self, Received, Transport},
@@ -36,7 +38,7 @@ use crate::{
 use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 use core::{fmt, net::SocketAddr, time::Duration};
 use mio::{Interest, Registry, Token, event::Event, net::TcpStream};
-use std::io::{self, ErrorKind as IoErrorKind, IoSlice, Write};
+use std::io::{self, ErrorKind as IoErrorKind};
 
 /// Bytes read for one connection before the others of its thread get their turn.
 pub(super) const TURN_BYTES: usize = 256 << 10;
@@ -287,131 +289,6 @@ impl Connection {
         }
     }
 
-    /// Writes what is queued, as far as the socket takes it.
-    pub(super) fn flush(&mut self, now: MonoTime) {
-        self.flush_staged(now, None);
-    }
-
-    /// The same; what is staged goes without being copied.
-    pub(super) fn flush_staged(&mut self, now: MonoTime, staged: Option<&Staged<'_>>) {
-        if self.transport.is_tls() {
-            self.flush_sealed();
-        } else {
-            self.flush_plain(staged);
-        }
-        if self.is_blocked {
-            self.stalled_since.get_or_insert(now);
-        }
-        let is_closing = self.protocol.state() == State::Closing;
-        if is_closing && !self.is_shut && (self.is_broken || self.is_written()) {
-            self.is_shut = true;
-            self.transport.shut_down();
-        }
-    }
-
-    /// Nothing waits for the socket.
-    fn is_written(&self) -> bool {
-        self.protocol.output_len() == 0 && !self.transport.holds_output()
-    }
-
-    fn flush_plain(&mut self, mut staged: Option<&Staged<'_>>) {
-        // A capture needs to see what leaves.
-        staged.take_if(|_| self.recorder.is_some());
-        while !self.is_blocked && !self.is_broken && self.protocol.output_len() > 0 {
-            if let Some(sent) = staged.and_then(|staged| self.send_staged(staged)) {
-                match sent {
-                    Ok(written) => {
-                        self.protocol.advance_output(written);
-                        self.stalled_since = None;
-                    }
-                    Err(error) if error.kind() == IoErrorKind::WouldBlock => self.is_blocked = true,
-                    // A plain write shows what is wrong, if it is the socket.
-                    Err(_) => staged = None,
-                }
-                continue;
-            }
-            let mut slices: [&[u8]; MAX_SLICES] = [&[]; MAX_SLICES];
-            let filled = self.protocol.output(&mut slices);
-            let queued: usize = slices[..filled].iter().map(|slice| slice.len()).sum();
-            let socket = &mut self.transport.socket;
-            let result = match slices[..filled] {
-                // The kernel takes a plain write for less than a vectored one.
-                [slice] => socket.write(slice),
-                _ => socket.write_vectored(&slices.map(IoSlice::new)[..filled]),
-            };
-            match result {
-                Ok(written) => {
-                    if let Some(recorder) = &mut self.recorder {
-                        recorder.output(&slices[..filled], written);
-                    }
-                    self.protocol.advance_output(written);
-                    self.stalled_since = None;
-                    // The rest would only meet WouldBlock.
-                    self.is_blocked = written < queued;
-                }
-                Err(error) => self.note_write_error(&error),
-            }
-        }
-    }
-
-    /// In turns: writes what is sealed, seals a piece of what waits.
-    fn flush_sealed(&mut self) {
-        while !self.is_blocked && !self.is_broken {
-            let Some((channel, socket)) = self.transport.channel() else { return };
-            if channel.holds_output() {
-                match channel.write(socket) {
-                    Ok(_) => {
-                        self.stalled_since = None;
-                        self.is_blocked = channel.holds_output();
-                    }
-                    Err(error) => self.note_write_error(&error),
-                }
-                continue;
-            }
-            if self.protocol.output_len() == 0 {
-                if self.protocol.state() != State::Closing {
-                    return;
-                }
-                channel.close();
-                if !channel.holds_output() {
-                    return;
-                }
-                continue;
-            }
-            let mut slices: [&[u8]; MAX_SLICES] = [&[]; MAX_SLICES];
-            let filled = self.protocol.output(&mut slices);
-            match channel.seal(&slices[..filled]) {
-                Ok(sealed) if sealed > 0 => {
-                    if let Some(recorder) = &mut self.recorder {
-                        recorder.output(&slices[..filled], sealed);
-                    }
-                    self.protocol.advance_output(sealed);
-                }
-                // TLS is over.
-                _ => self.is_broken = true,
-            }
-        }
-    }
-
-    fn note_write_error(&mut self, error: &io::Error) {
-        match error.kind() {
-            IoErrorKind::Interrupted => {}
-            IoErrorKind::WouldBlock => self.is_blocked = true,
-            _ => {
-                self.is_broken = true;
-                self.may_read = true;
-                self.is_hung_up = true;
-            }
-        }
-    }
-
-    /// `None` if something else comes first.
-    fn send_staged(&self, staged: &Staged<'_>) -> Option<io::Result<usize>> {
-        let mut first: [&[u8]; 1] = [&[]];
-        self.protocol.output(&mut first);
-        staged.send(&self.transport.socket, first[0])
-    }
-
     /// There is something to read or to take although no event will say so.
     pub(super) fn needs_read(&self) -> bool {
         self.is_broken
@@ -498,81 +375,6 @@ impl Connection {
         }
         if let Some(why) = self.mailbox.pending().filter(|_| self.protocol.state() == State::Open) {
             self.close(cx, why);
-        }
-    }
-
-    /// Begins or ends its capture. That one has begun is told when its file is there.
-    fn switch_capture(&mut self, shared: &Shared, switch: &Switch) -> Result<(), NotSwitched> {
-        let capture = shared.capture.as_ref().ok_or(NotSwitched::NotEnabled)?;
-        let going_on = self.recorder.as_ref().and_then(Recorder::facts);
-        match (switch.is_on, going_on) {
-            (true, Some(_)) => return Err(NotSwitched::AlreadyOn),
-            (false, None) => return Err(NotSwitched::AlreadyOff),
-            _ => {}
-        }
-        if let Some(recorder) = self.recorder.take() {
-            recorder.end(false);
-        }
-        if switch.is_on {
-            let local = self.transport.socket.local_addr();
-            let local = local.map_err(|error| NotSwitched::Failed(super::plain(&error)))?;
-            self.captures += 1;
-            let done = Some(switch.done.clone());
-            self.recorder = Some(capture.recorder(self.id(), self.peer, local, self.captures, done));
-            log::info!("{} is being captured", self.id());
-            return Ok(());
-        }
-        log::info!("{} is captured no longer", self.id());
-        let _ = switch.done.try_send(Ok(None));
-        Ok(())
-    }
-
-    /// What there is to tell, as far as the connection itself knows.
-    pub(super) fn facts(&self) -> ConnectionFacts {
-        let (received, sent) = self.protocol.bytes();
-        let (mut role, mut stream) = (report::Role::Other, None);
-        for (_, does) in &self.streams {
-            (role, stream) = match does {
-                Role::Publishing(publishing) => (report::Role::Publisher, Some(publishing.path().clone())),
-                Role::Playing => (report::Role::Player, None),
-                Role::Replaying => (report::Role::File, None),
-                Role::Listening => (report::Role::Console, None),
-            };
-            if role == report::Role::Publisher {
-                break;
-            }
-        }
-        if let (report::Role::Other, Some(path)) = (role, &self.hls) {
-            (role, stream) = (report::Role::Player, Some(path.clone()));
-        }
-        let protocol = match &self.protocol {
-            Protocol::Unknown(_) => None,
-            Protocol::Rtmp(_) => Some(report::Protocol::Rtmp),
-            Protocol::Http(session) => Some(match (role, session.framing()) {
-                (report::Role::Player, _) if stream.is_some() => report::Protocol::Hls,
-                (report::Role::Player, Some(Framing::WebSocket)) => report::Protocol::WsFlv,
-                (report::Role::Player, _) => report::Protocol::HttpFlv,
-                _ => report::Protocol::Http,
-            }),
-        };
-        let is_closing = matches!(self.protocol.state(), State::Closing | State::Closed);
-        ConnectionFacts {
-            mailbox: Arc::downgrade(&self.mailbox),
-            id: self.id().0,
-            address: self.peer,
-            protocol,
-            is_tls: self.transport.is_tls(),
-            role,
-            stream,
-            agent: self.agent.clone(),
-            opened: self.opened,
-            received,
-            sent,
-            delay: None,
-            queued: self.protocol.output_len(),
-            dropped: 0,
-            state: if is_closing { report::State::Closing } else { report::State::Active },
-            capture: self.recorder.as_ref().and_then(Recorder::facts),
         }
     }
 

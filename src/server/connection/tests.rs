@@ -6,7 +6,7 @@ use crate::{
     server::{Config, Server, sockets::Sockets, testing::feed_port},
 };
 use alloc::{format, string::ToString, vec};
-use std::io::Read;
+use std::io::{Read, Write};
 
 /// A connection in a table of its own, and its client.
 struct Bench {
