@@ -130,7 +130,7 @@ fn the_digest_handshake_is_offered_and_proven() {
 fn metadata_gets_its_set_data_frame_on_the_way_up_and_loses_it_again() {
     let (mut pair, stream) = publishing(Split::Whole);
     let body = b"\x02\x00\x0aonMetaData\x08\x00\x00\x00\x00\x00\x00\x09";
-    let tag = Tag { kind: TagKind::Data, timestamp: Timestamp(0), body: Payload::from(&body[..]) };
+    let tag = Tag::new(TagKind::Data, Timestamp(0), Payload::from(&body[..]));
     let before = pair.server.stats().bytes_in;
     pair.client.send_tag(stream, &tag).expect("room");
     pair.run().expect("media");
@@ -145,7 +145,7 @@ fn metadata_of_the_greatest_length_goes_without_set_data_frame() {
         let mut body = b"\x02\x00\x0aonMetaData\x0c".to_vec();
         body.extend_from_slice(&(len as u32 - 18).to_be_bytes());
         body.resize(len, b'x');
-        let tag = Tag { kind: TagKind::Data, timestamp: Timestamp(0), body: Payload::from(body) };
+        let tag = Tag::new(TagKind::Data, Timestamp(0), Payload::from(body));
         pair.server_events.clear();
         pair.client.send_tag(stream, &tag).expect("room");
         let queued = pair.client.output_len();

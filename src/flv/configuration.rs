@@ -169,7 +169,7 @@ mod tests {
     use alloc::{vec, vec::Vec};
 
     fn tag(kind: TagKind, timestamp: u32, body: &[u8]) -> Tag {
-        Tag { kind, timestamp: Timestamp(timestamp), body: body.into() }
+        Tag::new(kind, Timestamp(timestamp), body.into())
     }
 
     fn video_header(timestamp: u32, version: u8) -> Tag {

@@ -54,7 +54,7 @@ impl Growing {
         let before = out.len();
         out.extend_from_slice(&writer::header(announced[0], announced[1]));
         let reserved = Some(body.len());
-        writer::write_tag(out, &Tag { kind: TagKind::Data, timestamp: Timestamp(0), body: body.into() })?;
+        writer::write_tag(out, &Tag::new(TagKind::Data, Timestamp(0), body.into()))?;
         Ok(Growing {
             published,
             reserved,
@@ -186,7 +186,7 @@ mod tests {
     use alloc::vec;
 
     fn tag(kind: TagKind, at: u32, body: &[u8]) -> Tag {
-        Tag { kind, timestamp: Timestamp(at), body: body.into() }
+        Tag::new(kind, Timestamp(at), body.into())
     }
 
     /// From `start` on: sequence header, pictures every 40 ms with a keyframe every second one, sound every 23 ms.

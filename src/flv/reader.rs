@@ -419,7 +419,7 @@ impl TagHeader {
 
     fn tag(&self, kind: TagKind, body: Payload) -> Tag {
         let body = if kind == TagKind::Data { data::relayed(&body) } else { body };
-        Tag { kind, timestamp: self.timestamp, body }
+        Tag::new(kind, self.timestamp, body)
     }
 }
 

@@ -35,11 +35,20 @@ pub struct Tag {
     pub kind: TagKind,
     /// Decode time in milliseconds, as the publisher sent it.
     pub timestamp: Timestamp,
+    /// Nanoseconds, less than a million, by which its presentation (decode time plus composition time) is later than
+    /// those milliseconds say; below 0: earlier. RTP and MP4 know times so well. RTMP and FLV do not, and what is written
+    /// as such leaves it out (enhanced RTMP has `TimestampOffsetNano`, which nobody sends). 0 where nobody said.
+    pub nanos: i32,
     /// The FLV tag body, which is also the RTMP message body.
     pub body: Payload,
 }
 
 impl Tag {
+    /// One whose time is in whole milliseconds.
+    pub const fn new(kind: TagKind, timestamp: Timestamp, body: Payload) -> Tag {
+        Tag { kind, timestamp, nanos: 0, body }
+    }
+
     /// What the tag is for, and which codec and tracks it holds. Reads the first few bytes, allocates nothing.
     pub fn classify(&self) -> TagClass<'_> {
         TagClass::of(self.kind, &self.body)

@@ -154,7 +154,7 @@ fn tracks(class: &TagClass<'_>) -> Vec<(u8, usize)> {
 #[test]
 fn bodies_are_what_the_table_says() {
     for (kind, text, role, codec, composition_time, ids) in CASES {
-        let tag = Tag { kind: *kind, timestamp: Timestamp(0), body: Payload::from(bytes(text)) };
+        let tag = Tag::new(*kind, Timestamp(0), Payload::from(bytes(text)));
         let class = tag.classify();
         assert_eq!(class.role, *role, "{text}");
         assert_eq!(class.codec.map_or("-".to_string(), |codec| codec.to_string()), *codec, "{text}");

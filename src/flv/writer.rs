@@ -75,7 +75,7 @@ mod tests {
     use alloc::vec;
 
     fn tag(kind: TagKind, timestamp: u32, body: &[u8]) -> Tag {
-        Tag { kind, timestamp: Timestamp(timestamp), body: Payload::from(body) }
+        Tag::new(kind, Timestamp(timestamp), Payload::from(body))
     }
 
     #[test]

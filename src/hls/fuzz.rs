@@ -88,7 +88,7 @@ fn tag(bytes: &[u8], times: &mut [u32; 2]) -> Option<Tag> {
         (_, 5) => return None,
         _ => body = [&[0xaf, 1][..], &data].concat(),
     }
-    Some(Tag { kind, timestamp: Timestamp(*time), body: body.into() })
+    Some(Tag::new(kind, Timestamp(*time), body.into()))
 }
 
 fn text(resource: &Resource) -> String {

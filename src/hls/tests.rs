@@ -16,7 +16,7 @@ const SPS: &[u8] =
 const PPS: &[u8] = b"\x68\xeb\xe3\xcb\x22\xc0";
 
 fn tag(kind: TagKind, at: u32, body: &[u8]) -> Tag {
-    Tag { kind, timestamp: Timestamp(at), body: body.into() }
+    Tag::new(kind, Timestamp(at), body.into())
 }
 
 fn video_header() -> Tag {

@@ -105,7 +105,7 @@ impl<R: ReadAt> MediaReader for AdtsReader<R> {
 }
 
 fn tag(time: u64, body: Vec<u8>) -> Tag {
-    Tag { kind: TagKind::Audio, timestamp: Timestamp(time as u32), body: Payload::from(body) }
+    Tag::new(TagKind::Audio, Timestamp(time as u32), Payload::from(body))
 }
 
 #[derive(Debug)]

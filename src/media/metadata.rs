@@ -86,7 +86,7 @@ pub fn tag(info: &MediaInfo, timestamp: Timestamp) -> Tag {
         let times: Vec<Value> = times.collect();
         all.insert("keyframes", Object::from([("filepositions", offsets), ("times", times)].map(listed)));
     }
-    Tag { kind: TagKind::Data, timestamp, body: metadata::encode(all).into() }
+    Tag::new(TagKind::Data, timestamp, metadata::encode(all).into())
 }
 
 fn listed((key, values): (&'static str, Vec<Value>)) -> (&'static str, Value) {
@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     fn tag(properties: Object) -> Tag {
-        Tag { kind: TagKind::Data, timestamp: Timestamp(0), body: metadata::encode(properties).into() }
+        Tag::new(TagKind::Data, Timestamp(0), metadata::encode(properties).into())
     }
 
     #[test]
@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn what_is_no_metadata_stays_what_it_is() {
         for body in [&b""[..], b"\x02\0\x02hi\x05", b"\x02\0\x0aonMetaData", b"\x02\0\x0aonMetaData\x05"] {
-            let tag = Tag { kind: TagKind::Data, timestamp: Timestamp(7), body: Payload::from(body) };
+            let tag = Tag::new(TagKind::Data, Timestamp(7), Payload::from(body));
             assert_eq!((live(&tag), of_stream(&tag.body)), (tag, None), "{body:x?}");
         }
     }

@@ -146,7 +146,7 @@ impl<R: ReadAt> MediaReader for Mp3Reader<R> {
         }
         body.extend_from_slice(frame);
         let timestamp = Timestamp(found.time as u32);
-        Ok(Some(Tag { kind: TagKind::Audio, timestamp, body: Payload::from(body) }))
+        Ok(Some(Tag::new(TagKind::Audio, timestamp, Payload::from(body))))
     }
 
     fn seek(&mut self, target: Timestamp) -> Result<Timestamp, MediaError> {

@@ -337,7 +337,7 @@ impl Playing {
             (TagKind::Audio, body::start_audio_header(&mut out, codec))
         };
         out.extend_from_slice(&entry.config);
-        is_known.then(|| Tag { kind, timestamp, body: out.into() })
+        is_known.then(|| Tag::new(kind, timestamp, out.into()))
     }
 
     /// Reads a sample that the file has. `None` if it is to be left out.
@@ -351,8 +351,8 @@ impl Playing {
         let Some(entry) = self.track.entries.get(sample.entry as usize) else { return Ok(None) };
         let Some(codec) = entry.codec else { return Ok(None) };
         let mut out = Vec::with_capacity(16 + sample.size as usize);
+        let shown = self.track.shown_ms(sample).saturating_sub(base);
         let (kind, is_known) = if self.track.is_video {
-            let shown = self.track.shown_ms(sample).saturating_sub(base);
             let composition =
                 shown.saturating_sub(time).clamp(i64::from(i32::MIN), i64::from(i32::MAX)) as i32;
             (TagKind::Video, body::start_video_frame(&mut out, codec, sample.is_sync, composition))
@@ -376,7 +376,9 @@ impl Playing {
         if !is_known || out.len() > MAX_FRAME as usize {
             return Err(MediaError::TooLarge("a frame"));
         }
-        Ok(Some(Tag { kind, timestamp: Timestamp(time as u32), body: out.into() }))
+        // A sample that had to move has no finer time.
+        let nanos = if self.track.is_video || shown == time { self.track.shown_nanos(sample) } else { 0 };
+        Ok(Some(Tag { nanos, ..Tag::new(kind, Timestamp(time as u32), out.into()) }))
     }
 
     /// Appends the bytes of a sample, and keeps what lies behind for the next ones.

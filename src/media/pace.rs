@@ -269,7 +269,7 @@ mod tests {
     }
 
     fn tag(kind: TagKind, timestamp: u32, body: &[u8]) -> Tag {
-        Tag { kind, timestamp: Timestamp(timestamp), body: body.into() }
+        Tag::new(kind, Timestamp(timestamp), body.into())
     }
 
     fn video(timestamp: u32) -> Tag {

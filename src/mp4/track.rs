@@ -30,6 +30,14 @@ impl Clock {
         rounded.clamp(-MAX_MS, MAX_MS) as i64
     }
 
+    /// By how many nanoseconds that time is later than [`Clock::ms`] says.
+    pub(crate) fn nanos(self, time: i64) -> i32 {
+        let (since, timescale) = (i128::from(time) - i128::from(self.start), i128::from(self.timescale));
+        let nanos = (since * 1_000_000_000).div_euclid(timescale);
+        // Half a millisecond at most, except beyond the times that there are.
+        i32::try_from(nanos - i128::from(self.ms(time)) * 1_000_000).unwrap_or(0)
+    }
+
     /// The last media time that is `ms` or earlier.
     pub(crate) fn latest(self, ms: i64) -> i64 {
         let (ms, timescale) = (i128::from(ms), i128::from(self.timescale));
@@ -200,6 +208,11 @@ impl Track {
         self.clock.ms(sample.pts())
     }
 
+    /// By how many nanoseconds later than [`Track::shown_ms`] says.
+    pub(crate) fn shown_nanos(&self, sample: &Sample) -> i32 {
+        self.clock.nanos(sample.pts())
+    }
+
     /// The end of the last sample, likewise; `None` if there is none.
     pub(crate) fn end_ms<R: ReadAt>(
         &mut self,
@@ -327,6 +340,8 @@ mod tests {
         let clock = Clock { timescale: 30_000, start: 0 };
         let times: Vec<_> = (0..5).map(|frame| clock.ms(frame * 1001)).collect();
         assert_eq!(times, [0, 33, 67, 100, 133]);
+        let nanos: Vec<_> = (0..5).map(|frame| clock.nanos(frame * 1001)).collect();
+        assert_eq!(nanos, [0, 366_666, -266_667, 100_000, 466_666]);
         let clock = Clock { timescale: 48_000, start: 1024 };
         assert_eq!((clock.ms(0), clock.ms(1024), clock.ms(i64::MAX) > 0), (-21, 0, true));
         assert_eq!(Clock { timescale: 2000, start: 0 }.ms(-3), -2, "halves away from 0");

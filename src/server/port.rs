@@ -408,7 +408,7 @@ mod tests {
             assert!(port.offer(Feed { slot: Slot { index: 0, generation: 0 }, step: 1, what }));
             !port.port().asleep.load(Ordering::SeqCst)
         };
-        let tag = |kind| Tag { kind, timestamp: Timestamp(0), body: alloc::vec![0xaf, 1].into() };
+        let tag = |kind| Tag::new(kind, Timestamp(0), alloc::vec![0xaf, 1].into());
         let woken: Vec<bool> = (0..4).map(|_| offer(tag(TagKind::Audio))).collect();
         assert_eq!(woken, [false, false, true, true]);
         feeds.try_iter().for_each(drop);

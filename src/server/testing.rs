@@ -16,7 +16,7 @@ pub(super) fn shared(tag: Tag) -> Arc<SharedTag> {
 }
 
 pub(super) fn video(timestamp: u32, body: Vec<u8>) -> Tag {
-    Tag { kind: TagKind::Video, timestamp: Timestamp(timestamp), body: body.into() }
+    Tag::new(TagKind::Video, Timestamp(timestamp), body.into())
 }
 
 pub(super) fn keyframe(timestamp: u32) -> Tag {
@@ -32,24 +32,20 @@ pub(super) fn video_header(timestamp: u32, version: u8) -> Tag {
 }
 
 pub(super) fn audio(timestamp: u32) -> Tag {
-    Tag { kind: TagKind::Audio, timestamp: Timestamp(timestamp), body: vec![0xaf, 1, 0xcc].into() }
+    Tag::new(TagKind::Audio, Timestamp(timestamp), vec![0xaf, 1, 0xcc].into())
 }
 
 pub(super) fn audio_header(timestamp: u32) -> Tag {
-    Tag { kind: TagKind::Audio, timestamp: Timestamp(timestamp), body: vec![0xaf, 0, 0x12, 0x10].into() }
+    Tag::new(TagKind::Audio, Timestamp(timestamp), vec![0xaf, 0, 0x12, 0x10].into())
 }
 
 pub(super) fn metadata(timestamp: u32, version: u8) -> Tag {
     let body = [&b"\x02\0\x0aonMetaData\x01"[..], &[version]].concat();
-    Tag { kind: TagKind::Data, timestamp: Timestamp(timestamp), body: body.into() }
+    Tag::new(TagKind::Data, Timestamp(timestamp), body.into())
 }
 
 pub(super) fn data(timestamp: u32) -> Tag {
-    Tag {
-        kind: TagKind::Data,
-        timestamp: Timestamp(timestamp),
-        body: b"\x02\0\x0aonTextData\x05".to_vec().into(),
-    }
+    Tag::new(TagKind::Data, Timestamp(timestamp), b"\x02\0\x0aonTextData\x05".to_vec().into())
 }
 
 /// A port whose waker nobody listens to, with what was sent to it.

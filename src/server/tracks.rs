@@ -227,7 +227,7 @@ mod tests {
     use alloc::{string::ToString, vec::Vec};
 
     fn tag(kind: TagKind, body: &[u8]) -> Tag {
-        Tag { kind, timestamp: Timestamp(0), body: body.into() }
+        Tag::new(kind, Timestamp(0), body.into())
     }
 
     fn headers(tags: Vec<Tag>) -> Headers {

@@ -58,10 +58,8 @@ fn enhanced_codecs_and_tracks_pass_tag_for_tag() {
 /// 2.4 s of video with FourCC `codec`, every 12th of 60 frames a keyframe, and of Opus; a second video track in
 /// multitrack tags.
 fn tags(codec: [u8; 4]) -> Vec<Tag> {
-    let tag = |kind, timestamp, head: &[u8], body: &[u8]| Tag {
-        kind,
-        timestamp: Timestamp(timestamp),
-        body: [head, body].concat().into(),
+    let tag = |kind, timestamp, head: &[u8], body: &[u8]| {
+        Tag::new(kind, Timestamp(timestamp), [head, body].concat().into())
     };
     let metadata = b"\x02\0\x0aonMetaData\x08\0\0\0\x01\0\x09framerate\0\x40\x39\0\0\0\0\0\0\0\0\x09";
     let video = |packet: u8| [&[packet], codec.as_slice()].concat();

@@ -173,7 +173,7 @@ fn max_queued_events_stops_the_reading() {
 }
 
 fn tag_of(len: usize) -> Tag {
-    Tag { kind: TagKind::Audio, timestamp: Timestamp(0), body: vec![0xaf; len].into() }
+    Tag::new(TagKind::Audio, Timestamp(0), vec![0xaf; len].into())
 }
 
 #[test]

@@ -207,7 +207,7 @@ fn server_bytes() -> Vec<u8> {
     let client = [peer::handshake(), peer::connect(), peer::create_stream(), peer::play(STREAM)].concat();
     server.feed(&client).expect("sound");
     for (kind, len) in [(TagKind::Data, 50), (TagKind::Video, 3000), (TagKind::Audio, 300)] {
-        let tag = Tag { kind, timestamp: Timestamp(5), body: vec![0x02; len].into() };
+        let tag = Tag::new(kind, Timestamp(5), vec![0x02; len].into());
         server.session.send_tag(STREAM, &tag).expect("it plays");
     }
     server.take_output();

@@ -351,7 +351,7 @@ fn a_second_publisher_hears_bad_name_and_nothing_of_a_start() {
 
 #[test]
 fn output_is_the_same_however_it_is_written() {
-    let tag = Tag { kind: TagKind::Video, timestamp: Timestamp(0x0100_0000), body: pattern(8, 3000).into() };
+    let tag = Tag::new(TagKind::Video, Timestamp(0x0100_0000), pattern(8, 3000).into());
     let fill = || {
         let mut peer = Peer::playing(&Limits::default());
         let ping = peer::message(2, type_id::USER_CONTROL, CONNECTION, &[0, 6, 1, 2, 3, 4]);
@@ -381,7 +381,7 @@ fn output_is_the_same_however_it_is_written() {
 #[test]
 fn a_peer_that_half_closes_can_still_be_written_to() {
     let mut peer = Peer::playing(&Limits::default());
-    let tag = Tag { kind: TagKind::Audio, timestamp: Timestamp(0), body: vec![0xaf; 100].into() };
+    let tag = Tag::new(TagKind::Audio, Timestamp(0), vec![0xaf; 100].into());
     peer.session.send_tag(STREAM, &tag).unwrap();
     let queued = peer.output_len();
     let error = peer.session.handle_eof(peer.now).unwrap_err();

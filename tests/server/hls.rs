@@ -316,7 +316,7 @@ fn what_is_not_there_is_told_with_the_reason() {
 }
 
 fn audio_tag(at: u32) -> Tag {
-    Tag { kind: TagKind::Audio, timestamp: weir::base::Timestamp(at), body: vec![0xb6, 1, 2].into() }
+    Tag::new(TagKind::Audio, weir::base::Timestamp(at), vec![0xb6, 1, 2].into())
 }
 
 #[test]

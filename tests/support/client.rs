@@ -226,7 +226,7 @@ impl Client {
 
 pub(crate) fn video(timestamp: u32, header: [u8; 2], body: &[u8]) -> Tag {
     let body = [&header[..], &[0, 0, 0], body].concat();
-    Tag { kind: TagKind::Video, timestamp: Timestamp(timestamp), body: body.into() }
+    Tag::new(TagKind::Video, Timestamp(timestamp), body.into())
 }
 
 pub(crate) fn keyframe(timestamp: u32, body: &[u8]) -> Tag {
@@ -242,11 +242,11 @@ pub(crate) fn video_header(version: u8) -> Tag {
 }
 
 pub(crate) fn audio(timestamp: u32) -> Tag {
-    Tag { kind: TagKind::Audio, timestamp: Timestamp(timestamp), body: vec![0xaf, 1, 0x21].into() }
+    Tag::new(TagKind::Audio, Timestamp(timestamp), vec![0xaf, 1, 0x21].into())
 }
 
 pub(crate) fn audio_header() -> Tag {
-    Tag { kind: TagKind::Audio, timestamp: Timestamp(0), body: vec![0xaf, 0, 0x12, 0x10].into() }
+    Tag::new(TagKind::Audio, Timestamp(0), vec![0xaf, 0, 0x12, 0x10].into())
 }
 
 /// `onMetaData` with one property.
@@ -254,5 +254,5 @@ pub(crate) fn metadata(width: u8) -> Tag {
     let mut body = b"\x02\0\x0aonMetaData\x08\0\0\0\x01\0\x05width\0".to_vec();
     body.extend(f64::from(width).to_be_bytes());
     body.extend([0, 0, 9]);
-    Tag { kind: TagKind::Data, timestamp: Timestamp(0), body: body.into() }
+    Tag::new(TagKind::Data, Timestamp(0), body.into())
 }

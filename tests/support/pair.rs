@@ -176,5 +176,5 @@ pub(crate) fn tag(kind: TagKind, timestamp: u32, len: usize) -> Tag {
     };
     let mut body = head.to_vec();
     body.extend((head.len()..len).map(|index| (index as u32).wrapping_add(timestamp) as u8));
-    Tag { kind, timestamp: Timestamp(timestamp), body: Payload::from(body) }
+    Tag::new(kind, Timestamp(timestamp), Payload::from(body))
 }

@@ -78,7 +78,7 @@ fn folder() -> PathBuf {
 // ---- files
 
 fn tag(kind: TagKind, timestamp: u32, body: &[u8]) -> Tag {
-    Tag { kind, timestamp: Timestamp(timestamp), body: body.into() }
+    Tag::new(kind, Timestamp(timestamp), body.into())
 }
 
 /// A clip of so many seconds: H.264 at 25 frames a second with a keyframe every second, and AAC. Bodies tell their

@@ -168,7 +168,7 @@ impl Source {
     /// Metadata and sequence headers, which come first.
     pub(crate) fn headers(&self) -> Vec<Tag> {
         let timestamp = Timestamp(self.shape.start);
-        let tag = |kind, body: &[u8]| Tag { kind, timestamp, body: body.into() };
+        let tag = |kind, body: &[u8]| Tag::new(kind, timestamp, body.into());
         let mut headers = vec![tag(TagKind::Data, &self.metadata())];
         if self.shape.fps > 0 {
             headers.push(tag(TagKind::Video, &AVC_HEADER));
@@ -220,7 +220,7 @@ impl Source {
         } else {
             (TagKind::Audio, self.sound(stamp))
         };
-        Tag { kind, timestamp: Timestamp(timestamp), body: body.into() }
+        Tag::new(kind, Timestamp(timestamp), body.into())
     }
 
     /// A frame of one NAL unit.

@@ -127,11 +127,11 @@ mod tests {
 
     fn frame(timestamp: u32, first: u8, number: u8) -> Tag {
         let body = vec![first, 1, 0, 0, 0, number];
-        Tag { kind: TagKind::Video, timestamp: Timestamp(timestamp), body: body.into() }
+        Tag::new(TagKind::Video, Timestamp(timestamp), body.into())
     }
 
     fn header() -> Tag {
-        Tag { kind: TagKind::Video, timestamp: Timestamp(0), body: vec![0x17, 0, 0, 0, 0, 1].into() }
+        Tag::new(TagKind::Video, Timestamp(0), vec![0x17, 0, 0, 0, 0, 1].into())
     }
 
     fn placed(times: &mut Times, tags: &[Tag], is_recorded: bool) -> Vec<Option<u32>> {

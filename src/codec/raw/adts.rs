@@ -81,7 +81,7 @@ impl AdtsReader {
         self.clock.set_rate(header.config.sample_rate);
         let timestamp = Timestamp(self.clock.milliseconds() as u32);
         let mut tag = |body: Vec<u8>| {
-            self.ready.push_back(Tag { kind: TagKind::Audio, timestamp, body: Payload::from(body) });
+            self.ready.push_back(Tag::new(TagKind::Audio, timestamp, Payload::from(body)));
         };
         if self.config != Some(header.config) {
             let mut body = Vec::new();

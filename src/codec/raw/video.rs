@@ -146,7 +146,7 @@ impl<S: Syntax> VideoReader<S> {
         let decoded_at = milliseconds(decoded_at, rate);
         let composition_time = milliseconds(shown_at, rate) - decoded_at;
         let mut tag = |body: Payload| {
-            self.ready.push_back(Tag { kind: TagKind::Video, timestamp: Timestamp(decoded_at as u32), body })
+            self.ready.push_back(Tag::new(TagKind::Video, Timestamp(decoded_at as u32), body))
         };
         if let Some(record) = frame.record {
             let mut header = Vec::with_capacity(HEADROOM + record.len());

@@ -13,7 +13,7 @@ fn read(stream: &[u8]) -> (Vec<Item>, Option<ReadError>) {
 }
 
 fn tag(kind: TagKind, timestamp: u32, body: &[u8]) -> Tag {
-    Tag { kind, timestamp: Timestamp(timestamp), body: Payload::from(body) }
+    Tag::new(kind, Timestamp(timestamp), Payload::from(body))
 }
 
 fn tags(items: &[Item]) -> Vec<Tag> {

@@ -96,11 +96,7 @@ impl<R: ReadAt> FlvReader<R> {
                 size,
                 video: probe.video.and_then(|(codec, _)| Some(video_info(codec?, &properties))),
                 audio: probe.audio.and_then(|(codec, _)| Some(audio_info(codec?, &properties))),
-                metadata: probe.metadata.map(|body| Tag {
-                    kind: TagKind::Data,
-                    timestamp: Timestamp(0),
-                    body,
-                }),
+                metadata: probe.metadata.map(|body| Tag::new(TagKind::Data, Timestamp(0), body)),
                 ..MediaInfo::default()
             },
             has_video: probe.video.is_some(),
@@ -293,7 +289,7 @@ fn whole(file: &impl ReadAt, head: &Head) -> Result<Option<Tag>, MediaError> {
     let mut bytes = vec![0; usize::try_from(head.end.saturating_sub(body + 4)).unwrap_or(0)];
     let count = file.read_at(body, &mut bytes)?;
     let is_whole = count == bytes.len();
-    let tag = Tag { kind: head.kind, timestamp: head.timestamp, body: Payload::from(bytes) };
+    let tag = Tag::new(head.kind, head.timestamp, Payload::from(bytes));
     Ok(is_whole.then_some(tag))
 }
 

@@ -8,7 +8,7 @@ use crate::{
 use alloc::{format, string::String};
 
 fn tag(kind: TagKind, timestamp: u32, body: &[u8]) -> Tag {
-    Tag { kind, timestamp: Timestamp(timestamp), body: body.into() }
+    Tag::new(kind, Timestamp(timestamp), body.into())
 }
 
 fn keyframe(timestamp: u32) -> Tag {

@@ -200,7 +200,7 @@ fn the_index_is_bounded() {
 // ---- tags
 
 fn tag(kind: TagKind, body: &[u8]) -> Tag {
-    Tag { kind, timestamp: Timestamp(0), body: body.into() }
+    Tag::new(kind, Timestamp(0), body.into())
 }
 
 const VIDEO_HEADER: &[u8] = &[0x17, 0, 0, 0, 0, 1, 0x64, 0, 30, 0xff];
@@ -315,7 +315,7 @@ fn no_file_in_pieces_makes_the_index_fail_otherwise_than_by_an_error() {
 
 #[test]
 fn what_is_not_in_a_file_is_told_once_with_the_reason() {
-    let tag = |kind, at, body: &[u8]| (at, Tag { kind, timestamp: Timestamp(at as u32), body: body.into() });
+    let tag = |kind, at, body: &[u8]| (at, Tag::new(kind, Timestamp(at as u32), body.into()));
     let video = [
         tag(TagKind::Video, 0, &[0x17, 0, 0, 0, 0, 1, 0x64, 0, 30, 0xff]),
         tag(TagKind::Video, 0, &[0x17, 1, 0, 0, 0, 9]),

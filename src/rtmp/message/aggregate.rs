@@ -54,8 +54,8 @@ impl Iterator for Aggregate {
         let first = *self.first.get_or_insert(time);
         let timestamp = self.timestamp.wrapping_add(time.wrapping_sub(first));
         Some(match kind {
-            type_id::AUDIO => Ok(Tag { kind: TagKind::Audio, timestamp, body }),
-            type_id::VIDEO => Ok(Tag { kind: TagKind::Video, timestamp, body }),
+            type_id::AUDIO => Ok(Tag::new(TagKind::Audio, timestamp, body)),
+            type_id::VIDEO => Ok(Tag::new(TagKind::Video, timestamp, body)),
             type_id::DATA | type_id::DATA_AMF3 => data::to_tag(kind, timestamp, body),
             _ => Err(Ignored::BadAggregate),
         })

@@ -17,7 +17,7 @@ use core::fmt;
 /// The tag of a data message body of type 18 or 15.
 pub(super) fn to_tag(type_id: u8, timestamp: Timestamp, body: Payload) -> Result<Tag, Ignored> {
     let body = if type_id == type_id::DATA_AMF3 { to_amf0(&body)? } else { body };
-    Ok(Tag { kind: TagKind::Data, timestamp, body: data::relayed(&body) })
+    Ok(Tag::new(TagKind::Data, timestamp, data::relayed(&body)))
 }
 
 /// A body without any byte 0x11, the switch to AMF3, is AMF0 behind its format byte.

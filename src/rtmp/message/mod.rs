@@ -159,7 +159,7 @@ impl Message {
         let mut body = Cursor::new(&raw.body);
         let number = |value: Option<u32>| value.ok_or(DecodeFailure::Ignored(Ignored::TooShort));
         if let Some(kind) = media_kind(raw.type_id) {
-            return Ok(Message::Tag(Tag { kind, timestamp: raw.timestamp, body: raw.body.clone() }));
+            return Ok(Message::Tag(Tag::new(kind, raw.timestamp, raw.body.clone())));
         }
         Ok(match raw.type_id {
             type_id::SET_CHUNK_SIZE => Message::SetChunkSize(number(body.u32())?),

@@ -194,10 +194,8 @@ fn aggregates_split_into_tags_rebased_to_the_message() {
         Ok(Message::Aggregate(parts)) => parts.collect::<Vec<_>>(),
         other => panic!("not an aggregate: {other:?}"),
     };
-    let audio =
-        Tag { kind: TagKind::Audio, timestamp: Timestamp(1000), body: Payload::from(&b"\xaf\x01"[..]) };
-    let video =
-        Tag { kind: TagKind::Video, timestamp: Timestamp(1020), body: Payload::from(&b"\x27\x01\x00"[..]) };
+    let audio = Tag::new(TagKind::Audio, Timestamp(1000), Payload::from(&b"\xaf\x01"[..]));
+    let video = Tag::new(TagKind::Video, Timestamp(1020), Payload::from(&b"\x27\x01\x00"[..]));
     assert_eq!(split(AGGREGATE), [Ok(audio.clone()), Ok(video.clone())]);
     let without_last_back_pointer = &AGGREGATE[..AGGREGATE.len() - 4];
     assert_eq!(split(without_last_back_pointer), [Ok(audio.clone()), Ok(video)]);

@@ -119,11 +119,11 @@ pub fn fuzz_ops(data: &[u8]) {
         rest = tail;
         let stream = MessageStreamId(u32::from(argument & 3));
         let request = requests.last().copied();
-        let tag = Tag {
-            kind: TagKind::Audio,
-            timestamp: Timestamp(u32::from(*argument) << 20),
-            body: Payload::from(&[0xaf; 200][..usize::from(*argument).min(200)]),
-        };
+        let tag = Tag::new(
+            TagKind::Audio,
+            Timestamp(u32::from(*argument) << 20),
+            Payload::from(&[0xaf; 200][..usize::from(*argument).min(200)]),
+        );
         match op % 26 {
             0..=5 => {
                 let len = usize::from(*argument).min(rest.len());

@@ -249,7 +249,7 @@ impl Link {
     fn handle_message(&mut self, raw: RawMessage) -> Result<Option<Incoming>, Error> {
         if let Some(kind) = media_kind(raw.type_id) {
             let RawMessage { stream, type_id, timestamp, body, .. } = raw;
-            return Ok(Some(Incoming::Media { stream, type_id, tag: Tag { kind, timestamp, body } }));
+            return Ok(Some(Incoming::Media { stream, type_id, tag: Tag::new(kind, timestamp, body) }));
         }
         let ignored = |why| Some(Incoming::Ignored { message_type: raw.type_id, why });
         let message = match Message::decode(&raw, &self.limits) {

@@ -199,5 +199,5 @@ fn assert_contains(lines: &[String], parts: &[&str]) {
 }
 
 fn tag(timestamp: u32) -> Tag {
-    Tag { kind: TagKind::Video, timestamp: Timestamp(timestamp), body: Payload::from(&[0x27; 100][..]) }
+    Tag::new(TagKind::Video, Timestamp(timestamp), Payload::from(&[0x27; 100][..]))
 }

@@ -43,7 +43,7 @@ fn soon() -> Instant {
 }
 
 fn tag(kind: TagKind, timestamp: u32, body: &[u8]) -> Tag {
-    Tag { kind, timestamp: Timestamp(timestamp), body: body.into() }
+    Tag::new(kind, Timestamp(timestamp), body.into())
 }
 
 /// A stream that a player sees whole: configuration, a keyframe, and a frame of several chunks.

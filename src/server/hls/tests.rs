@@ -20,14 +20,14 @@ fn frames(number: u32) -> [Tag; 2] {
     let timestamp = Timestamp(number * 40);
     let head = if number % 25 == 0 { 0x17 } else { 0x27 };
     let video = [&[head, 1, 0, 0, 0, 0, 0, 0, 2, 0x65][..], &[number as u8]].concat();
-    let tag = |kind, body: Vec<u8>| Tag { kind, timestamp, body: body.into() };
+    let tag = |kind, body: Vec<u8>| Tag::new(kind, timestamp, body.into());
     [tag(TagKind::Video, video), tag(TagKind::Audio, vec![0xaf, 1, 7])]
 }
 
 fn headers() -> [Tag; 2] {
     const SPS: &[u8] = b"\x67\x64\x00\x0d\xac\xd9\x41\x51\x9e\x22\x6c\x04\x40\x00\x00\xfa\x40\x00\x3a\x98\x03\xc5\x0a\x65\x80";
     let record = h264::build_record(SPS, &[b"\x68\xeb\xe3\xcb\x22\xc0"]).unwrap();
-    let tag = |kind, body: Vec<u8>| Tag { kind, timestamp: Timestamp(0), body: body.into() };
+    let tag = |kind, body: Vec<u8>| Tag::new(kind, Timestamp(0), body.into());
     let video = [&[0x17, 0, 0, 0, 0][..], &record].concat();
     [tag(TagKind::Video, video), tag(TagKind::Audio, vec![0xaf, 0, 0x12, 0x10])]
 }

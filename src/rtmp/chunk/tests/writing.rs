@@ -69,7 +69,7 @@ fn a_chunk_size_holds_from_the_next_message_on() {
 fn an_empty_message_is_a_header_alone() {
     let wire = written(&mut Writer::new(), 1, 9, 5, 0);
     assert_eq!(wire, fmt0(6, 5, 0, 9));
-    let tag = Tag { kind: TagKind::Video, timestamp: Timestamp(5), body: Payload::default() };
+    let tag = Tag::new(TagKind::Video, Timestamp(5), Payload::default());
     assert_eq!(**EncodedTags::new(vec![tag], STREAM, 128).bytes(), wire[..]);
 }
 
@@ -78,7 +78,7 @@ fn encoded_tags_are_what_fresh_writers_write() {
     for kind in [TagKind::Audio, TagKind::Video, TagKind::Data] {
         for timestamp in [0, 0xff_fffe, 0xff_ffff, u32::MAX] {
             for len in [0, 1, 127, 128, 129, 256, 1000] {
-                let tag = Tag { kind, timestamp: Timestamp(timestamp), body: pattern(len).into() };
+                let tag = Tag::new(kind, Timestamp(timestamp), pattern(len).into());
                 let encoded = EncodedTags::new(vec![tag.clone()], STREAM, 128);
                 let mut out = Output::new();
                 let (csid, type_id) = (csid_of(kind), kind.type_id());
@@ -98,6 +98,6 @@ fn encoded_tags_are_what_fresh_writers_write() {
 #[test]
 #[should_panic(expected = "at most 0xffffff bytes")]
 fn a_message_longer_than_its_length_field_is_a_bug_of_the_caller() {
-    let tag = Tag { kind: TagKind::Data, timestamp: Timestamp(0), body: vec![0; 0x0100_0000].into() };
+    let tag = Tag::new(TagKind::Data, Timestamp(0), vec![0; 0x0100_0000].into());
     EncodedTags::new(vec![tag], STREAM, 65_536);
 }

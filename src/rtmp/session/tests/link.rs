@@ -303,5 +303,5 @@ fn user_control_for_the_role_becomes_events() {
 fn sessions_can_move_between_threads_and_events_stay_small() {
     fn assert_send<T: Send>() {}
     assert_send::<Session>();
-    assert_eq!(size_of::<Event>(), 40);
+    assert_eq!(size_of::<Event>(), 48);
 }

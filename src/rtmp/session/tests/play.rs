@@ -219,7 +219,7 @@ fn a_seek_drops_what_waits_and_finishes_what_has_begun_to_leave() {
     // Bodies of several chunks that tell their time.
     let tag = |kind, time: u8| {
         let body = Payload::from(vec![time; 150_000]);
-        Tag { kind, timestamp: Timestamp(u32::from(time)), body }
+        Tag::new(kind, Timestamp(u32::from(time)), body)
     };
     // Two streams in turn, headers of fmt 0 to 3, metadata, a tag that was chunked elsewhere.
     let queue = || {
