@@ -19,7 +19,7 @@ use alloc::{
 use core::fmt;
 use rustls::{
     ServerConfig, ServerConnection,
-    crypto::ring,
+    crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring},
     pki_types::{
         CertificateDer, PrivateKeyDer,
         pem::{self, PemObject},
@@ -57,6 +57,9 @@ pub(super) struct Tls {
 /// What clients that negotiate a protocol inside of TLS may have; RTMP has no name there.
 const PROTOCOLS: [&[u8]; 2] = [b"http/1.1", b"http/1.0"];
 
+/// Nobody's signature is verified: no certificate is asked of clients. What would do it stays out of the program that way.
+const NO_VERIFICATION: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms { all: &[], mapping: &[] };
+
 /// Bytes of a certificate with its chain, or of a key: some KB are usual.
 const MAX_FILE: u64 = 1 << 20;
 
@@ -89,7 +92,9 @@ fn read(files: &TlsConfig) -> Result<Arc<ServerConfig>, TlsError> {
     let of_key = |why| TlsError { flag: "tls-key", file: files.key.clone(), why };
     let chain = certificates(&files.certificate).map_err(of_certificate)?;
     let key = key(&files.key).map_err(of_key)?;
-    let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    let provider =
+        CryptoProvider { signature_verification_algorithms: NO_VERIFICATION, ..ring::default_provider() };
+    let builder = ServerConfig::builder_with_provider(Arc::new(provider))
         .with_safe_default_protocol_versions()
         .map_err(|error| of_certificate(error.to_string()))?;
     let result = builder.with_no_client_auth().with_single_cert(chain, key);
