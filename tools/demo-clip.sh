@@ -48,7 +48,7 @@ ffmpeg -v error -y \
                     fontsize=17:fontcolor=white@0.7:x=(w-tw)/2:y=322[scene];
         [scene][1]overlay=x='(W-w)/2-230*cos(2*PI*t/8)':y='240-150*abs(sin(PI*t))':format=yuv444,format=yuv420p[v]" \
     -map '[v]' -map 2:a -c:a copy -bsf:a "$cut" \
-    -c:v libx264 -profile:v high -preset veryslow -crf 25 \
+    -c:v libx264 -profile:v high -preset veryslow -tune animation -crf 28 \
     -x264-params keyint=50:min-keyint=50:scenecut=0:open-gop=0:bframes=3:b-pyramid=normal \
     $exact -flvflags no_duration_filesize+no_sequence_end -f flv "$out"
 
