@@ -1,5 +1,5 @@
 //! What every protocol and format builds on: shared bytes and the queue they leave by, the two clocks, the life of a
-//! session, checked reading of fields.
+//! session, checked reading of fields, sorting.
 //!
 //! Nothing here uses another module of the crate, and nothing knows of protocols but `sniff`, which tells them apart.
 
@@ -7,6 +7,7 @@ pub mod life;
 pub mod output;
 pub mod payload;
 pub mod sniff;
+pub mod sort;
 pub mod time;
 pub mod wire;
 

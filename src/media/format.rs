@@ -21,7 +21,7 @@ impl Format {
     ///
     /// # Errors
     /// It cannot be read, or is nothing that is known here.
-    pub fn of(file: &impl ReadAt) -> Result<Format, MediaError> {
+    pub fn of(file: &dyn ReadAt) -> Result<Format, MediaError> {
         let mut head = [0; HEAD];
         let count = file.read_at(0, &mut head)?;
         let mut head = &head[..count];

@@ -182,6 +182,16 @@ impl fmt::Display for MediaError {
 
 impl core::error::Error for MediaError {}
 
+impl<R: ReadAt + ?Sized> ReadAt for Box<R> {
+    fn size(&self) -> Result<u64, MediaError> {
+        (**self).size()
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, MediaError> {
+        (**self).read_at(offset, buffer)
+    }
+}
+
 impl ReadAt for &[u8] {
     fn size(&self) -> Result<u64, MediaError> {
         Ok(self.len() as u64)

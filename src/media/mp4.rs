@@ -341,9 +341,9 @@ impl Playing {
     }
 
     /// Reads a sample that the file has. `None` if it is to be left out.
-    fn tag<R: ReadAt>(
+    fn tag(
         &mut self,
-        source: &R,
+        source: &dyn ReadAt,
         sample: &Sample,
         base: i64,
         time: i64,
@@ -382,9 +382,9 @@ impl Playing {
     }
 
     /// Appends the bytes of a sample, and keeps what lies behind for the next ones.
-    fn read_data<R: ReadAt>(
+    fn read_data(
         &mut self,
-        source: &R,
+        source: &dyn ReadAt,
         sample: &Sample,
         out: &mut Vec<u8>,
     ) -> Result<(), MediaError> {
@@ -426,8 +426,8 @@ impl Playing {
 
 /// The track of a kind that is to be played, with its sample entries: the first enabled one that tags can carry, or else the
 /// first one.
-fn choose<'a, R: ReadAt>(
-    source: &R,
+fn choose<'a>(
+    source: &dyn ReadAt,
     tracks: &'a [TrackHeader],
     is_video: bool,
 ) -> Result<Option<(&'a TrackHeader, Vec<SampleEntry>)>, MediaError> {
@@ -448,7 +448,7 @@ fn choose<'a, R: ReadAt>(
 }
 
 /// Frames per second on average, of the whole track or of what was read ahead; 0 if unknown.
-fn frame_rate<R: ReadAt>(source: &R, track: &mut Track) -> Result<f64, MediaError> {
+fn frame_rate(source: &dyn ReadAt, track: &mut Track) -> Result<f64, MediaError> {
     let timescale = f64::from(track.clock.timescale);
     let mut counted = None;
     if let Some(tables) = track.tables() {

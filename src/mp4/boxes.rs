@@ -39,7 +39,7 @@ impl Mp4Box {
     }
 
     /// The whole content in memory, if it is no longer than `max`.
-    pub(crate) fn read<R: ReadAt>(&self, source: &R, max: u64) -> Result<Vec<u8>, MediaError> {
+    pub(crate) fn read(&self, source: &dyn ReadAt, max: u64) -> Result<Vec<u8>, MediaError> {
         let len = usize::try_from(self.len()).ok().filter(|_| self.len() <= max);
         let mut bytes = vec![0; len.ok_or(MediaError::TooLarge("a box of the header"))?];
         if source.read_at(self.body, &mut bytes)? < bytes.len() {
@@ -55,9 +55,8 @@ impl Mp4Box {
 }
 
 /// The boxes in a range of a file.
-#[derive(Debug)]
-pub(crate) struct Boxes<'a, R> {
-    source: &'a R,
+pub(crate) struct Boxes<'a> {
+    source: &'a dyn ReadAt,
     window: Window,
     /// Where the next one begins.
     at: u64,
@@ -67,15 +66,15 @@ pub(crate) struct Boxes<'a, R> {
     is_file: bool,
 }
 
-impl<'a, R: ReadAt> Boxes<'a, R> {
+impl<'a> Boxes<'a> {
     /// Those inside of another box: each must end in it.
-    pub(crate) const fn inside(source: &'a R, range: Range<u64>) -> Boxes<'a, R> {
+    pub(crate) const fn inside(source: &'a dyn ReadAt, range: Range<u64>) -> Boxes<'a> {
         let (at, end) = (range.start, range.end);
         Boxes { source, window: Window::new(INSIDE_WINDOW), at, end, left: MAX_BOXES, is_file: false }
     }
 
     /// Those of the file itself from `at` on, which are long and far apart.
-    pub(crate) const fn of_file(source: &'a R, range: Range<u64>) -> Boxes<'a, R> {
+    pub(crate) const fn of_file(source: &'a dyn ReadAt, range: Range<u64>) -> Boxes<'a> {
         let (at, end) = (range.start, range.end);
         Boxes { source, window: Window::new(HEADER_LEN), at, end, left: MAX_FILE_BOXES, is_file: true }
     }
@@ -143,7 +142,7 @@ mod tests {
     use super::*;
     use crate::mp4::testing::mp4_box;
 
-    fn all(mut boxes: Boxes<'_, &[u8]>) -> (Vec<Mp4Box>, Option<MediaError>) {
+    fn all(mut boxes: Boxes<'_>) -> (Vec<Mp4Box>, Option<MediaError>) {
         let mut found = vec![];
         loop {
             match boxes.next() {

@@ -35,8 +35,8 @@ pub(crate) struct SampleEntry {
 }
 
 /// Reads all entries, those of no use as well, since samples name them by number.
-pub(crate) fn read<R: ReadAt>(
-    source: &R,
+pub(crate) fn read(
+    source: &dyn ReadAt,
     stsd: &Mp4Box,
     is_video: bool,
 ) -> Result<Vec<SampleEntry>, MediaError> {
@@ -75,7 +75,7 @@ impl SampleEntry {
     }
 }
 
-fn video<R: ReadAt>(source: &R, entry: &Mp4Box) -> Result<SampleEntry, MediaError> {
+fn video(source: &dyn ReadAt, entry: &Mp4Box) -> Result<SampleEntry, MediaError> {
     let mut read = SampleEntry::unknown(entry.kind);
     let (codec, config) = match &entry.kind {
         b"avc1" | b"avc3" => (Codec::H264, *b"avcC"),
@@ -115,7 +115,7 @@ fn video<R: ReadAt>(source: &R, entry: &Mp4Box) -> Result<SampleEntry, MediaErro
     Ok(read)
 }
 
-fn audio<R: ReadAt>(source: &R, entry: &Mp4Box, stsd_version: u8) -> Result<SampleEntry, MediaError> {
+fn audio(source: &dyn ReadAt, entry: &Mp4Box, stsd_version: u8) -> Result<SampleEntry, MediaError> {
     let mut read = SampleEntry::unknown(entry.kind);
     let mut fields = [0; AUDIO_FIELDS];
     if entry.len() < fields.len() as u64 || source.read_at(entry.body, &mut fields)? < fields.len() {
@@ -166,8 +166,8 @@ fn audio<R: ReadAt>(source: &R, entry: &Mp4Box, stsd_version: u8) -> Result<Samp
 }
 
 /// A child of an audio entry, or of the `wave` box in it.
-fn child<R: ReadAt>(
-    source: &R,
+fn child(
+    source: &dyn ReadAt,
     range: core::ops::Range<u64>,
     kind: &[u8; 4],
 ) -> Result<Option<Mp4Box>, MediaError> {

@@ -50,9 +50,9 @@ impl Run {
     }
 
     /// A sample. `window` is one for rows; `offset` and `dts` are the sample's own.
-    fn sample<R: ReadAt>(
+    fn sample(
         &self,
-        source: &R,
+        source: &dyn ReadAt,
         window: &mut Window,
         index: u32,
         (offset, dts): (u64, i64),
@@ -76,7 +76,7 @@ impl Run {
     }
 
     /// Bytes of data and duration of all its samples.
-    fn total<R: ReadAt>(&self, source: &R, window: &mut Window) -> Result<(u64, i64), MediaError> {
+    fn total(&self, source: &dyn ReadAt, window: &mut Window) -> Result<(u64, i64), MediaError> {
         let (count, defaults) = (u64::from(self.count), &self.defaults);
         let mut total = (count * u64::from(defaults.size), count as i64 * i64::from(defaults.duration));
         if self.flags & (HAS_DURATION | HAS_SIZE) != 0 {
@@ -91,7 +91,7 @@ impl Run {
 }
 
 /// The time at which runs that begin at `time` end.
-pub(crate) fn end_time<R: ReadAt>(source: &R, runs: &[Run], mut time: i64) -> Result<i64, MediaError> {
+pub(crate) fn end_time(source: &dyn ReadAt, runs: &[Run], mut time: i64) -> Result<i64, MediaError> {
     let mut window = Window::new(WINDOW);
     for run in runs {
         time = run.time.unwrap_or(time).saturating_add(run.total(source, &mut window)?.1);
@@ -100,8 +100,8 @@ pub(crate) fn end_time<R: ReadAt>(source: &R, runs: &[Run], mut time: i64) -> Re
 }
 
 /// The first sync sample of runs that begin at `time`.
-pub(crate) fn first_sync<R: ReadAt>(
-    source: &R,
+pub(crate) fn first_sync(
+    source: &dyn ReadAt,
     runs: &[Run],
     mut time: i64,
 ) -> Result<Option<Sample>, MediaError> {
@@ -124,8 +124,8 @@ pub(crate) fn first_sync<R: ReadAt>(
 }
 
 /// The runs of track `id` in a `moof` that is there whole.
-pub(crate) fn runs<R: ReadAt>(
-    source: &R,
+pub(crate) fn runs(
+    source: &dyn ReadAt,
     moof: &Mp4Box,
     id: u32,
     defaults: Defaults,
@@ -166,7 +166,7 @@ pub(crate) fn runs<R: ReadAt>(
 }
 
 /// Where the data of runs ends.
-fn data_end<R: ReadAt>(source: &R, runs: &[Run], mut end: u64) -> Result<u64, MediaError> {
+fn data_end(source: &dyn ReadAt, runs: &[Run], mut end: u64) -> Result<u64, MediaError> {
     let mut window = Window::new(WINDOW);
     for run in runs {
         end = run.data.unwrap_or(end).saturating_add(run.total(source, &mut window)?.0);
@@ -193,7 +193,7 @@ enum Base {
 }
 
 impl TrackFragment {
-    fn read<R: ReadAt>(source: &R, traf: &Mp4Box) -> Result<Option<TrackFragment>, MediaError> {
+    fn read(source: &dyn ReadAt, traf: &Mp4Box) -> Result<Option<TrackFragment>, MediaError> {
         let (mut header, mut time) = (None, None);
         let mut boxes = Boxes::inside(source, traf.content());
         while let Some(child) = boxes.next()? {
@@ -238,9 +238,9 @@ impl TrackFragment {
     }
 
     /// Its runs.
-    fn runs<R: ReadAt>(
+    fn runs(
         &self,
-        source: &R,
+        source: &dyn ReadAt,
         traf: &Mp4Box,
         base: u64,
         defaults: Defaults,
@@ -324,17 +324,12 @@ impl Fragments {
     }
 
     /// Appends the samples that come next, as far as they lie side by side. Appends nothing at the end, for now.
-    pub(crate) fn read<R: ReadAt>(&mut self, source: &R, out: &mut Vec<Sample>) -> Result<(), MediaError> {
+    pub(crate) fn read(&mut self, source: &dyn ReadAt, out: &mut Vec<Sample>) -> Result<(), MediaError> {
         self.read_some(source, out, READ)
     }
 
     /// Appends `most` samples at most.
-    fn read_some<R: ReadAt>(
-        &mut self,
-        source: &R,
-        out: &mut Vec<Sample>,
-        most: u32,
-    ) -> Result<(), MediaError> {
+    fn read_some(&mut self, source: &dyn ReadAt, out: &mut Vec<Sample>, most: u32) -> Result<(), MediaError> {
         loop {
             if let Some(run) = self.runs.get(self.run) {
                 if self.sample == 0 {
@@ -375,7 +370,7 @@ impl Fragments {
     }
 
     /// Goes to a place that [`Fragments::place`] gave, or to a fragment.
-    pub(crate) fn go_to<R: ReadAt>(&mut self, source: &R, place: Place) -> Result<(), MediaError> {
+    pub(crate) fn go_to(&mut self, source: &dyn ReadAt, place: Place) -> Result<(), MediaError> {
         self.runs.clear();
         (self.run, self.sample) = (0, 0);
         (self.at, self.time) = (place.offset, place.time);
@@ -397,9 +392,9 @@ impl Fragments {
     }
 
     /// When a fragment's samples of the track begin, if it says so, and how long they last; `None` without samples.
-    pub(crate) fn times<R: ReadAt>(
+    pub(crate) fn times(
         &self,
-        source: &R,
+        source: &dyn ReadAt,
         moof: &Mp4Box,
     ) -> Result<Option<(Option<i64>, i64)>, MediaError> {
         let runs = runs(source, moof, self.id, self.defaults)?;
@@ -410,7 +405,7 @@ impl Fragments {
     }
 
     /// Finds the next fragment of the track that is there whole.
-    fn next_fragment<R: ReadAt>(&mut self, source: &R) -> Result<bool, MediaError> {
+    fn next_fragment(&mut self, source: &dyn ReadAt) -> Result<bool, MediaError> {
         let mut boxes = FragmentBoxes::new(source, self.at)?;
         while let Some(moof) = boxes.next()? {
             self.at = moof.end;
@@ -429,15 +424,15 @@ impl Fragments {
 }
 
 /// The `moof` boxes of a file, as far as they are there whole.
-pub(crate) struct FragmentBoxes<'a, R> {
-    boxes: Boxes<'a, R>,
+pub(crate) struct FragmentBoxes<'a> {
+    boxes: Boxes<'a>,
     /// Where to look on when the file has grown.
     at: u64,
 }
 
-impl<'a, R: ReadAt> FragmentBoxes<'a, R> {
+impl<'a> FragmentBoxes<'a> {
     /// Those from `at` on.
-    pub(crate) fn new(source: &'a R, at: u64) -> Result<FragmentBoxes<'a, R>, MediaError> {
+    pub(crate) fn new(source: &'a dyn ReadAt, at: u64) -> Result<FragmentBoxes<'a>, MediaError> {
         let end = source.size()?;
         Ok(FragmentBoxes { boxes: Boxes::of_file(source, at..end.max(at)), at })
     }

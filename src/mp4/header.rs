@@ -58,7 +58,7 @@ pub(crate) struct Defaults {
 }
 
 /// Reads `moov`. Tracks of other kinds than video and audio are left out.
-pub(crate) fn movie<R: ReadAt>(source: &R, moov: &Mp4Box) -> Result<Movie, MediaError> {
+pub(crate) fn movie(source: &dyn ReadAt, moov: &Mp4Box) -> Result<Movie, MediaError> {
     if moov.is_cut {
         return Err(moov.malformed("the file breaks off in its header"));
     }
@@ -91,8 +91,8 @@ pub(crate) fn movie<R: ReadAt>(source: &R, moov: &Mp4Box) -> Result<Movie, Media
 }
 
 /// One `trak`; `None` if it is neither video nor audio.
-fn track<R: ReadAt>(
-    source: &R,
+fn track(
+    source: &dyn ReadAt,
     trak: &Mp4Box,
     movie_timescale: u32,
 ) -> Result<Option<TrackHeader>, MediaError> {
@@ -152,7 +152,7 @@ fn track<R: ReadAt>(
 }
 
 /// Timescale and duration of `mvhd` or `mdhd`, which begin alike.
-fn times<R: ReadAt>(source: &R, found: &Mp4Box) -> Result<(u32, u64), MediaError> {
+fn times(source: &dyn ReadAt, found: &Mp4Box) -> Result<(u32, u64), MediaError> {
     let bytes = found.read(source, MAX_SMALL)?;
     let read = || {
         let mut cursor = Cursor::new(&bytes);
@@ -171,8 +171,8 @@ fn times<R: ReadAt>(source: &R, found: &Mp4Box) -> Result<(u32, u64), MediaError
 }
 
 /// Reads every `trex`.
-fn track_defaults<R: ReadAt>(
-    source: &R,
+fn track_defaults(
+    source: &dyn ReadAt,
     movie_extends: &Mp4Box,
     tracks: &mut [TrackHeader],
 ) -> Result<(), MediaError> {
@@ -196,8 +196,8 @@ fn track_defaults<R: ReadAt>(
 }
 
 /// The first child of `parent` of this kind.
-pub(crate) fn find<R: ReadAt>(
-    source: &R,
+pub(crate) fn find(
+    source: &dyn ReadAt,
     parent: &Mp4Box,
     kind: &[u8; 4],
 ) -> Result<Option<Mp4Box>, MediaError> {

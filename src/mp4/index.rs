@@ -13,7 +13,7 @@ use super::{
     samples::Sample,
 };
 use crate::{
-    base::wire::Cursor,
+    base::{sort, wire::Cursor},
     media::{MediaError, ReadAt},
 };
 use alloc::vec::Vec;
@@ -48,7 +48,7 @@ pub(crate) struct Index {
 
 impl Index {
     /// The index of a file whose header ends at `at`. One or two tracks; the first is the one that is searched.
-    pub(crate) fn of<R: ReadAt>(source: &R, at: u64, tracks: &[Indexed]) -> Result<Index, MediaError> {
+    pub(crate) fn of(source: &dyn ReadAt, at: u64, tracks: &[Indexed]) -> Result<Index, MediaError> {
         let times = [0, 1].map(|track| tracks.get(track).map_or(0, |track: &Indexed| track.start));
         let mut entries = Vec::from([Entry { offset: at, time: i64::MIN, times }]);
         let Some(first) = tracks.first() else { return Ok(Index { entries }) };
@@ -72,9 +72,9 @@ impl Index {
 
     /// Goes to the last sync sample that is decoded at or before `time`. Returns the entry where it was looked for; `None` if
     /// there is no such sample.
-    pub(crate) fn seek_sync<R: ReadAt>(
+    pub(crate) fn seek_sync(
         &self,
-        source: &R,
+        source: &dyn ReadAt,
         fragments: &mut Fragments,
         time: i64,
     ) -> Result<Option<usize>, MediaError> {
@@ -101,9 +101,9 @@ impl Index {
     }
 
     /// Goes to the first sync sample, or to the start if there is none.
-    pub(crate) fn seek_first<R: ReadAt>(
+    pub(crate) fn seek_first(
         &self,
-        source: &R,
+        source: &dyn ReadAt,
         fragments: &mut Fragments,
     ) -> Result<(), MediaError> {
         let mut found = None;
@@ -115,9 +115,9 @@ impl Index {
     }
 
     /// Goes to the first sample of track `track` that is decoded after `time`, which is near entry `near`.
-    pub(crate) fn seek_after<R: ReadAt>(
+    pub(crate) fn seek_after(
         &self,
-        source: &R,
+        source: &dyn ReadAt,
         fragments: &mut Fragments,
         (track, near): (usize, usize),
         time: i64,
@@ -144,9 +144,9 @@ impl Index {
     }
 
     /// The time at which the last sample of track `track` ends; `None` if it has no samples near the end.
-    pub(crate) fn end<R: ReadAt>(
+    pub(crate) fn end(
         &self,
-        source: &R,
+        source: &dyn ReadAt,
         fragments: &mut Fragments,
         track: usize,
     ) -> Result<Option<i64>, MediaError> {
@@ -160,9 +160,9 @@ impl Index {
     }
 
     /// Goes back to the start.
-    pub(crate) fn rewind<R: ReadAt>(
+    pub(crate) fn rewind(
         &self,
-        source: &R,
+        source: &dyn ReadAt,
         fragments: &mut Fragments,
         track: usize,
     ) -> Result<(), MediaError> {
@@ -175,9 +175,9 @@ impl Index {
     }
 
     /// Shows `visit` each sample from an entry on, with its place, until it says that this is enough.
-    fn walk<R: ReadAt>(
+    fn walk(
         &self,
-        source: &R,
+        source: &dyn ReadAt,
         fragments: &mut Fragments,
         (entry, track): (usize, usize),
         mut visit: impl FnMut(&Sample, Place) -> bool,
@@ -203,7 +203,7 @@ impl Index {
 }
 
 /// What an index in the file says about the first track, if there is one that can be trusted to reach to the end.
-fn index_box<R: ReadAt>(source: &R, at: u64, track: &Indexed) -> Result<Option<Vec<Entry>>, MediaError> {
+fn index_box(source: &dyn ReadAt, at: u64, track: &Indexed) -> Result<Option<Vec<Entry>>, MediaError> {
     let size = source.size()?;
     let mut boxes = Boxes::of_file(source, at..size.max(at));
     let mut segments = None;
@@ -234,7 +234,7 @@ fn index_box<R: ReadAt>(source: &R, at: u64, track: &Indexed) -> Result<Option<V
                 return Ok(Some(listed).map(|mut listed| {
                     let late = listed.first().map_or(0, |entry| entry.time.saturating_sub(sync.dts));
                     listed.iter_mut().for_each(|entry| entry.time = entry.time.saturating_sub(late));
-                    listed.sort_by_key(|entry| entry.time);
+                    sort::sort_by_key(&mut listed, |entry| entry.time);
                     listed
                 }));
             }
@@ -245,7 +245,7 @@ fn index_box<R: ReadAt>(source: &R, at: u64, track: &Indexed) -> Result<Option<V
 }
 
 /// Whether sync samples are where the first entries say. ffmpeg lists every fragment, also those without any.
-fn is_true<R: ReadAt>(source: &R, track: &Indexed, entries: &[Entry]) -> Result<bool, MediaError> {
+fn is_true(source: &dyn ReadAt, track: &Indexed, entries: &[Entry]) -> Result<bool, MediaError> {
     for entry in entries.iter().take(VERIFIED) {
         let Some(moof) = FragmentBoxes::new(source, entry.offset)?.next()? else { return Ok(false) };
         let runs = fragments::runs(source, &moof, track.id, track.defaults)?;
@@ -257,8 +257,8 @@ fn is_true<R: ReadAt>(source: &R, track: &Indexed, entries: &[Entry]) -> Result<
 }
 
 /// `sidx`. `None` unless it lists fragments up to the end of the file, or up to `mfra`.
-fn segment_index<R: ReadAt>(
-    source: &R,
+fn segment_index(
+    source: &dyn ReadAt,
     sidx: &Mp4Box,
     track: &Indexed,
     size: u64,
@@ -294,11 +294,7 @@ fn segment_index<R: ReadAt>(
 }
 
 /// `mfra`, whose length stands in the last bytes of the file.
-fn random_access<R: ReadAt>(
-    source: &R,
-    track: &Indexed,
-    size: u64,
-) -> Result<Option<Vec<Entry>>, MediaError> {
+fn random_access(source: &dyn ReadAt, track: &Indexed, size: u64) -> Result<Option<Vec<Entry>>, MediaError> {
     let mut tail = [0; 16];
     let Some(at) = size.checked_sub(16) else { return Ok(None) };
     if source.read_at(at, &mut tail)? < 16 || tail[..8] != *b"\0\0\0\x10mfro" {
@@ -343,7 +339,7 @@ fn track_access(bytes: &[u8], id: u32) -> Option<Vec<Entry>> {
 }
 
 /// Walks the file and notes each fragment with a sync sample of the first track. What is damaged ends it.
-fn scan<R: ReadAt>(source: &R, at: u64, tracks: &[Indexed]) -> Result<Vec<Entry>, MediaError> {
+fn scan(source: &dyn ReadAt, at: u64, tracks: &[Indexed]) -> Result<Vec<Entry>, MediaError> {
     let mut entries: Vec<Entry> = Vec::new();
     let (mut step, mut seen) = (1, 0);
     // The time of each track's last fragment, and its runs.

@@ -11,7 +11,7 @@ use crate::media::{MediaError, ReadAt};
 ///
 /// # Errors
 /// It cannot be read, or there is no whole header with something behind it: nothing in it can be played.
-pub fn sound_len(file: &impl ReadAt) -> Result<u64, MediaError> {
+pub fn sound_len(file: &dyn ReadAt) -> Result<u64, MediaError> {
     let mut boxes = Boxes::of_file(file, 0..file.size()?);
     let (mut walk, mut at) = (Walk::default(), 0);
     loop {

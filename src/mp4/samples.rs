@@ -56,7 +56,7 @@ pub(crate) struct Samples {
 
 impl Samples {
     /// Opens the tables; `None` where one is missing, which means that there are no samples.
-    pub(crate) fn open<R: ReadAt>(source: &R, stbl: &Mp4Box) -> Result<Option<Samples>, MediaError> {
+    pub(crate) fn open(source: &dyn ReadAt, stbl: &Mp4Box) -> Result<Option<Samples>, MediaError> {
         let (mut times, mut compositions, mut chunks) = (None, None, None);
         let (mut offsets, mut sizes, mut syncs) = (None, None, None);
         let mut boxes = Boxes::inside(source, stbl.content());
@@ -94,7 +94,7 @@ impl Samples {
     }
 
     /// Appends the samples that come next, as far as they lie side by side. Appends nothing at the end.
-    pub(crate) fn read<R: ReadAt>(&mut self, source: &R, out: &mut Vec<Sample>) -> Result<(), MediaError> {
+    pub(crate) fn read(&mut self, source: &dyn ReadAt, out: &mut Vec<Sample>) -> Result<(), MediaError> {
         if self.next >= self.count() {
             return Ok(());
         }
@@ -149,7 +149,7 @@ impl Samples {
     }
 
     /// Goes to the last sync sample that is decoded at or before `time`, or to the first one.
-    pub(crate) fn seek_sync<R: ReadAt>(&mut self, source: &R, time: i64) -> Result<(), MediaError> {
+    pub(crate) fn seek_sync(&mut self, source: &dyn ReadAt, time: i64) -> Result<(), MediaError> {
         let mut sample = self.at_time(source, time)?;
         if let Some(syncs) = &mut self.syncs {
             let index = syncs.before(source, sample)?.unwrap_or(0);
@@ -160,13 +160,13 @@ impl Samples {
     }
 
     /// Goes to the first sample that is decoded after `time`.
-    pub(crate) fn seek_after<R: ReadAt>(&mut self, source: &R, time: i64) -> Result<(), MediaError> {
+    pub(crate) fn seek_after(&mut self, source: &dyn ReadAt, time: i64) -> Result<(), MediaError> {
         self.next = if time < 0 { 0 } else { self.at_time(source, time)? + 1 };
         Ok(())
     }
 
     /// The time at which the last sample ends, if that can be told without reading much.
-    pub(crate) fn end<R: ReadAt>(&mut self, source: &R) -> Result<Option<i64>, MediaError> {
+    pub(crate) fn end(&mut self, source: &dyn ReadAt) -> Result<Option<i64>, MediaError> {
         if self.times.rows() > MAX_ROWS {
             return Ok(None);
         }
@@ -174,7 +174,7 @@ impl Samples {
     }
 
     /// The lowest composition offset, by the first part of its table: they repeat from group to group.
-    pub(crate) fn lowest_composition<R: ReadAt>(&mut self, source: &R) -> Result<i32, MediaError> {
+    pub(crate) fn lowest_composition(&mut self, source: &dyn ReadAt) -> Result<i32, MediaError> {
         let Some(compositions) = &mut self.compositions else { return Ok(0) };
         let (mut lowest, mut sample) = (0, 0);
         for _ in 0..LOOKED_AT {
@@ -186,11 +186,7 @@ impl Samples {
     }
 
     /// Decode time and place of sync samples, evenly thinned out to `max`.
-    pub(crate) fn keyframes<R: ReadAt>(
-        &mut self,
-        source: &R,
-        max: u32,
-    ) -> Result<Vec<(i64, u64)>, MediaError> {
+    pub(crate) fn keyframes(&mut self, source: &dyn ReadAt, max: u32) -> Result<Vec<(i64, u64)>, MediaError> {
         let total = self.syncs.as_ref().map_or(self.count(), SyncSamples::count);
         let mut keyframes = Vec::new();
         for index in (0..total).step_by(total.div_ceil(max.max(1)).max(1) as usize) {
@@ -206,7 +202,7 @@ impl Samples {
     }
 
     /// Where a sample is, the end of its chunk in samples, its sample entry; `None` behind the last.
-    fn locate<R: ReadAt>(&mut self, source: &R, sample: u32) -> Result<Option<(u64, u32, u32)>, MediaError> {
+    fn locate(&mut self, source: &dyn ReadAt, sample: u32) -> Result<Option<(u64, u32, u32)>, MediaError> {
         if sample >= self.count() {
             return Ok(None);
         }
@@ -224,7 +220,7 @@ impl Samples {
     }
 
     /// Decode time of a sample. Where the table is too short, the last delta goes on.
-    fn time<R: ReadAt>(&mut self, source: &R, sample: u32) -> Result<i64, MediaError> {
+    fn time(&mut self, source: &dyn ReadAt, sample: u32) -> Result<i64, MediaError> {
         let sample = u64::from(sample);
         let found = self.times.of_sample(source, sample)?;
         let Some(span) = found.or(self.times.current()) else { return Ok(0) };
@@ -233,7 +229,7 @@ impl Samples {
     }
 
     /// The last sample that is decoded at or before `time`; the first one if there is none.
-    fn at_time<R: ReadAt>(&mut self, source: &R, time: i64) -> Result<u32, MediaError> {
+    fn at_time(&mut self, source: &dyn ReadAt, time: i64) -> Result<u32, MediaError> {
         let last = u64::from(self.count() - 1);
         if time < 0 {
             return Ok(0);
@@ -248,7 +244,7 @@ impl Samples {
     }
 
     /// How long after decoding a sample is shown. Version 0 has no negative ones by the text, but many files do.
-    fn composition<R: ReadAt>(&mut self, source: &R, sample: u32) -> Result<i32, MediaError> {
+    fn composition(&mut self, source: &dyn ReadAt, sample: u32) -> Result<i32, MediaError> {
         let Some(compositions) = &mut self.compositions else { return Ok(0) };
         Ok(compositions.of_sample(source, u64::from(sample))?.map_or(0, |span| span.value as i32))
     }

@@ -21,13 +21,13 @@ pub(crate) struct Table {
 
 impl Table {
     /// The table of a box that begins with version, flags and count.
-    pub(crate) fn open<R: ReadAt>(source: &R, found: &Mp4Box, row_len: u32) -> Result<Table, MediaError> {
+    pub(crate) fn open(source: &dyn ReadAt, found: &Mp4Box, row_len: u32) -> Result<Table, MediaError> {
         Table::open_at(source, found, 4, row_len, TABLE_WINDOW)
     }
 
     /// The table whose count is `at` bytes into the box, right before the rows.
-    fn open_at<R: ReadAt>(
-        source: &R,
+    fn open_at(
+        source: &dyn ReadAt,
         found: &Mp4Box,
         at: u64,
         row_len: u32,
@@ -47,18 +47,12 @@ impl Table {
     }
 
     /// `rows` rows from `index` on, fewer at the end.
-    fn rows<R: ReadAt>(&mut self, source: &R, index: u32, rows: u32) -> Result<&[u8], MediaError> {
+    fn rows(&mut self, source: &dyn ReadAt, index: u32, rows: u32) -> Result<&[u8], MediaError> {
         self.rows_of(source, index, rows, self.count)
     }
 
     /// The same where those from `end` on will not be asked for.
-    fn rows_of<R: ReadAt>(
-        &mut self,
-        source: &R,
-        index: u32,
-        rows: u32,
-        end: u32,
-    ) -> Result<&[u8], MediaError> {
+    fn rows_of(&mut self, source: &dyn ReadAt, index: u32, rows: u32, end: u32) -> Result<&[u8], MediaError> {
         let rows = rows.min(self.count.saturating_sub(index));
         let at = |row: u32| self.first + u64::from(row) * u64::from(self.row_len);
         let (offset, end) = (at(index), at(end.min(self.count)));
@@ -67,12 +61,12 @@ impl Table {
     }
 
     /// The first four bytes of a row; 0 behind the end.
-    fn u32<R: ReadAt>(&mut self, source: &R, index: u32) -> Result<u32, MediaError> {
+    fn u32(&mut self, source: &dyn ReadAt, index: u32) -> Result<u32, MediaError> {
         self.rows(source, index, 1).map(|row| word(row, 0))
     }
 
     /// A row of four or eight bytes; 0 behind the end.
-    pub(crate) fn offset<R: ReadAt>(&mut self, source: &R, index: u32) -> Result<u64, MediaError> {
+    pub(crate) fn offset(&mut self, source: &dyn ReadAt, index: u32) -> Result<u64, MediaError> {
         self.rows(source, index, 1).map(|row| match row.len() {
             8 => u64::from(word(row, 0)) << 32 | u64::from(word(row, 1)),
             _ => u64::from(word(row, 0)),
@@ -118,7 +112,7 @@ pub(crate) struct Spans {
 
 impl Spans {
     /// The rows of `found`.
-    pub(crate) fn open<R: ReadAt>(source: &R, found: &Mp4Box, layout: Layout) -> Result<Spans, MediaError> {
+    pub(crate) fn open(source: &dyn ReadAt, found: &Mp4Box, layout: Layout) -> Result<Spans, MediaError> {
         let table = Table::open(source, found, if layout == Layout::Runs { 8 } else { 12 })?;
         let step = (table.count / MAX_CHECKPOINTS).max(MIN_STEP);
         Ok(Spans { table, layout, current: None, checkpoints: Vec::new(), step })
@@ -130,16 +124,12 @@ impl Spans {
     }
 
     /// The span of sample `sample`; `None` behind the last.
-    pub(crate) fn of_sample<R: ReadAt>(
-        &mut self,
-        source: &R,
-        sample: u64,
-    ) -> Result<Option<Span>, MediaError> {
+    pub(crate) fn of_sample(&mut self, source: &dyn ReadAt, sample: u64) -> Result<Option<Span>, MediaError> {
         self.find(source, |span| span.first <= sample, |span| sample < span.first + span.count)
     }
 
     /// The last span that begins at or before time `sum`, if it ends after that; `None` behind the last.
-    pub(crate) fn of_time<R: ReadAt>(&mut self, source: &R, sum: i64) -> Result<Option<Span>, MediaError> {
+    pub(crate) fn of_time(&mut self, source: &dyn ReadAt, sum: i64) -> Result<Option<Span>, MediaError> {
         self.find(source, |span| span.sum <= sum, |span| sum < span.end_time())
     }
 
@@ -149,9 +139,9 @@ impl Spans {
     }
 
     /// The first span that `holds`, given that all those before one that `begins` do not.
-    fn find<R: ReadAt>(
+    fn find(
         &mut self,
-        source: &R,
+        source: &dyn ReadAt,
         begins: impl Fn(&Span) -> bool,
         holds: impl Fn(&Span) -> bool,
     ) -> Result<Option<Span>, MediaError> {
@@ -189,9 +179,9 @@ impl Spans {
     }
 
     /// The span of row `row`, which begins with sample `first` and at `sum`; `None` behind the last row.
-    fn load<R: ReadAt>(
+    fn load(
         &mut self,
-        source: &R,
+        source: &dyn ReadAt,
         row: u32,
         first: u64,
         sum: i64,
@@ -240,7 +230,7 @@ pub(crate) struct Sizes {
 
 impl Sizes {
     /// Reads the head of the box.
-    pub(crate) fn open<R: ReadAt>(source: &R, found: &Mp4Box) -> Result<Sizes, MediaError> {
+    pub(crate) fn open(source: &dyn ReadAt, found: &Mp4Box) -> Result<Sizes, MediaError> {
         if found.len() < 12 {
             return Err(found.malformed("a short table"));
         }
@@ -276,12 +266,12 @@ impl Sizes {
     }
 
     /// The length of a sample.
-    pub(crate) fn of<R: ReadAt>(&mut self, source: &R, sample: u32) -> Result<u32, MediaError> {
+    pub(crate) fn of(&mut self, source: &dyn ReadAt, sample: u32) -> Result<u32, MediaError> {
         self.read(source, sample, u32::MAX)
     }
 
     /// The length of samples `first` to `end` together.
-    pub(crate) fn sum<R: ReadAt>(&mut self, source: &R, first: u32, end: u32) -> Result<u64, MediaError> {
+    pub(crate) fn sum(&mut self, source: &dyn ReadAt, first: u32, end: u32) -> Result<u64, MediaError> {
         if self.table.is_none() {
             return Ok(u64::from(self.constant) * u64::from(end.saturating_sub(first)));
         }
@@ -293,7 +283,7 @@ impl Sizes {
     }
 
     /// The length of a sample, where those from `end` on will not be asked for.
-    fn read<R: ReadAt>(&mut self, source: &R, sample: u32, end: u32) -> Result<u32, MediaError> {
+    fn read(&mut self, source: &dyn ReadAt, sample: u32, end: u32) -> Result<u32, MediaError> {
         let Some(table) = &mut self.table else { return Ok(self.constant) };
         let is_half = self.bits == 4;
         let (row, end) = if is_half { (sample / 2, end.div_ceil(2)) } else { (sample, end) };
@@ -317,7 +307,7 @@ pub(crate) struct SyncSamples {
 
 impl SyncSamples {
     /// The rows of `found`; `None` if there are none, which says nothing.
-    pub(crate) fn open<R: ReadAt>(source: &R, found: &Mp4Box) -> Result<Option<SyncSamples>, MediaError> {
+    pub(crate) fn open(source: &dyn ReadAt, found: &Mp4Box) -> Result<Option<SyncSamples>, MediaError> {
         let table = Table::open(source, found, 4)?;
         Ok((table.count > 0).then_some(SyncSamples { table, next: 0 }))
     }
@@ -328,12 +318,12 @@ impl SyncSamples {
     }
 
     /// Number `index` of them, as a sample from 0 on.
-    pub(crate) fn get<R: ReadAt>(&mut self, source: &R, index: u32) -> Result<u32, MediaError> {
+    pub(crate) fn get(&mut self, source: &dyn ReadAt, index: u32) -> Result<u32, MediaError> {
         Ok(self.table.u32(source, index)?.saturating_sub(1))
     }
 
     /// The last one at or before `sample`, by number.
-    pub(crate) fn before<R: ReadAt>(&mut self, source: &R, sample: u32) -> Result<Option<u32>, MediaError> {
+    pub(crate) fn before(&mut self, source: &dyn ReadAt, sample: u32) -> Result<Option<u32>, MediaError> {
         let (mut low, mut high) = (0, self.table.count);
         while low < high {
             let middle = low + (high - low) / 2;
@@ -349,7 +339,7 @@ impl SyncSamples {
     }
 
     /// Whether `sample` is one.
-    pub(crate) fn contains<R: ReadAt>(&mut self, source: &R, sample: u32) -> Result<bool, MediaError> {
+    pub(crate) fn contains(&mut self, source: &dyn ReadAt, sample: u32) -> Result<bool, MediaError> {
         // In order, the answer is this row or the one before.
         let is_in_order = self.next > 0 && self.get(source, self.next - 1)? <= sample;
         if is_in_order && self.next < self.table.count && sample < self.get(source, self.next)? {
@@ -365,7 +355,7 @@ impl SyncSamples {
 }
 
 /// Four bytes, `at` bytes into the content of a box that is long enough.
-fn u32_at<R: ReadAt>(source: &R, found: &Mp4Box, at: u64) -> Result<u32, MediaError> {
+fn u32_at(source: &dyn ReadAt, found: &Mp4Box, at: u64) -> Result<u32, MediaError> {
     let mut bytes = [0; 4];
     if source.read_at(found.body + at, &mut bytes)? < 4 {
         return Err(found.malformed("the file breaks off in a table"));

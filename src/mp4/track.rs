@@ -68,8 +68,8 @@ pub(crate) struct Track {
 
 impl Track {
     /// A track at its first sample. `fragments_at`: where its fragments begin, if there may be any.
-    pub(crate) fn open<R: ReadAt>(
-        source: &R,
+    pub(crate) fn open(
+        source: &dyn ReadAt,
         header: &TrackHeader,
         entries: Vec<SampleEntry>,
         (number, fragments_at): (usize, Option<u64>),
@@ -120,7 +120,7 @@ impl Track {
     }
 
     /// The next sample that can be played; `None` at the end, for now.
-    pub(crate) fn peek<R: ReadAt>(&mut self, source: &R) -> Result<Option<Sample>, MediaError> {
+    pub(crate) fn peek(&mut self, source: &dyn ReadAt) -> Result<Option<Sample>, MediaError> {
         loop {
             while let Some(sample) = self.batch.get(self.taken) {
                 let entry = self.entries.get(sample.entry as usize);
@@ -182,9 +182,9 @@ impl Track {
     }
 
     /// When a fragment's samples begin, if it says so, and how long they last, in milliseconds of presentation.
-    pub(crate) fn times_ms<R: ReadAt>(
+    pub(crate) fn times_ms(
         &self,
-        source: &R,
+        source: &dyn ReadAt,
         moof: &Mp4Box,
     ) -> Result<Option<(Option<i64>, i64)>, MediaError> {
         let Some(fragments) = &self.fragments else { return Ok(None) };
@@ -214,9 +214,9 @@ impl Track {
     }
 
     /// The end of the last sample, likewise; `None` if there is none.
-    pub(crate) fn end_ms<R: ReadAt>(
+    pub(crate) fn end_ms(
         &mut self,
-        source: &R,
+        source: &dyn ReadAt,
         index: &Index,
         claimed: u64,
     ) -> Result<Option<i64>, MediaError> {
@@ -236,7 +236,7 @@ impl Track {
     }
 
     /// Goes back to the first sample.
-    pub(crate) fn rewind<R: ReadAt>(&mut self, source: &R, index: &Index) -> Result<(), MediaError> {
+    pub(crate) fn rewind(&mut self, source: &dyn ReadAt, index: &Index) -> Result<(), MediaError> {
         self.forget();
         if let Some(tables) = &mut self.tables {
             tables.rewind();
@@ -249,9 +249,9 @@ impl Track {
 
     /// Goes to the last sync sample that is decoded at or before `ms`, or to the first one. Returns which entry of the
     /// index it is near.
-    pub(crate) fn seek_sync<R: ReadAt>(
+    pub(crate) fn seek_sync(
         &mut self,
-        source: &R,
+        source: &dyn ReadAt,
         index: &Index,
         ms: i64,
     ) -> Result<usize, MediaError> {
@@ -279,9 +279,9 @@ impl Track {
     }
 
     /// Goes to the first sample that is decoded at `ms` or later, which is near entry `near` of the index.
-    pub(crate) fn seek_from<R: ReadAt>(
+    pub(crate) fn seek_from(
         &mut self,
-        source: &R,
+        source: &dyn ReadAt,
         index: &Index,
         near: usize,
         ms: i64,
@@ -311,7 +311,7 @@ impl Track {
     }
 
     /// Reads ahead, from tables, then from fragments.
-    fn fill<R: ReadAt>(&mut self, source: &R) -> Result<(), MediaError> {
+    fn fill(&mut self, source: &dyn ReadAt) -> Result<(), MediaError> {
         self.batch.clear();
         self.taken = 0;
         if let Some(tables) = &mut self.tables {

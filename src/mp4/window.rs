@@ -20,9 +20,9 @@ impl Window {
 
     /// `len` bytes at `offset`; `None` if the file ends before. What is read with them ends before `end`, behind which
     /// nothing of interest lies. More than the capacity is read if it is asked for.
-    pub(crate) fn get<R: ReadAt>(
+    pub(crate) fn get(
         &mut self,
-        source: &R,
+        source: &dyn ReadAt,
         offset: u64,
         len: usize,
         end: u64,

@@ -37,11 +37,19 @@ pub fn file(path: &Path) -> io::Result<File> {
 /// It cannot be read or played.
 pub fn reader(file: File) -> Result<Box<dyn MediaReader + Send>, MediaError> {
     match Format::of(&file)? {
-        Format::Flv => Ok(Box::new(FlvReader::open(file)?)),
+        Format::Flv => flv(Box::new(file)),
         Format::Mp4 => Ok(Box::new(Mp4Reader::open(file)?)),
         Format::Mp3 => Ok(Box::new(Mp3Reader::open(file)?)),
         Format::Adts => Ok(Box::new(AdtsReader::open(file)?)),
     }
+}
+
+/// A reader for FLV, wherever it is: one copy of its code does for files and for what is built in.
+///
+/// # Errors
+/// It cannot be read or played.
+pub(super) fn flv(source: Box<dyn ReadAt + Send>) -> Result<Box<dyn MediaReader + Send>, MediaError> {
+    Ok(Box::new(FlvReader::open(source)?))
 }
 
 impl ReadAt for File {

@@ -36,7 +36,7 @@ impl Index {
     /// Reads the property `keyframes` of a file's metadata. What it says is tried at some places; `None` if it is wrong there, or
     /// if there is nothing. `start` is the time in the file that counts as 0.
     pub(super) fn from_metadata(
-        file: &impl ReadAt,
+        file: &dyn ReadAt,
         metadata: &Object,
         start: u32,
     ) -> Result<Option<Index>, MediaError> {

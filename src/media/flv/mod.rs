@@ -245,7 +245,7 @@ impl<R: ReadAt> MediaReader for FlvReader<R> {
 }
 
 impl Probe {
-    fn new(file: &impl ReadAt) -> Result<Probe, MediaError> {
+    fn new(file: &dyn ReadAt) -> Result<Probe, MediaError> {
         let mut probe = Probe::default();
         let mut stream = Stream::from_start();
         for _ in 0..PROBE_TAGS {
@@ -284,7 +284,7 @@ impl Probe {
 }
 
 /// The tag that a scan has found.
-fn whole(file: &impl ReadAt, head: &Head) -> Result<Option<Tag>, MediaError> {
+fn whole(file: &dyn ReadAt, head: &Head) -> Result<Option<Tag>, MediaError> {
     let body = head.offset + crate::flv::writer::TAG_HEADER_LEN as u64;
     let mut bytes = vec![0; usize::try_from(head.end.saturating_sub(body + 4)).unwrap_or(0)];
     let count = file.read_at(body, &mut bytes)?;

@@ -38,9 +38,8 @@ pub(crate) struct Head {
 }
 
 /// Goes through a file.
-#[derive(Debug)]
-pub(crate) struct Scan<'a, R> {
-    file: &'a R,
+pub(crate) struct Scan<'a> {
+    file: &'a dyn ReadAt,
     size: u64,
     at: u64,
     left: u32,
@@ -50,9 +49,9 @@ pub(crate) struct Scan<'a, R> {
     window_at: u64,
 }
 
-impl<'a, R: ReadAt> Scan<'a, R> {
+impl<'a> Scan<'a> {
     /// From the tag at `at` on.
-    pub(crate) fn new(file: &'a R, at: u64) -> Result<Scan<'a, R>, MediaError> {
+    pub(crate) fn new(file: &'a dyn ReadAt, at: u64) -> Result<Scan<'a>, MediaError> {
         let (size, at) = (file.size()?, at.max(FIRST_TAG));
         let (window, window_at) = (Vec::new(), 0);
         Ok(Scan { file, size, at, left: MAX_TAGS, damages_left: MAX_DAMAGES, window, window_at })
@@ -124,7 +123,7 @@ impl<'a, R: ReadAt> Scan<'a, R> {
 }
 
 /// The tag that begins at `offset`, if it is whole.
-pub(super) fn tag_at(file: &impl ReadAt, offset: u64) -> Result<Option<Head>, MediaError> {
+pub(super) fn tag_at(file: &dyn ReadAt, offset: u64) -> Result<Option<Head>, MediaError> {
     if offset < FIRST_TAG {
         return Ok(None);
     }
@@ -132,7 +131,7 @@ pub(super) fn tag_at(file: &impl ReadAt, offset: u64) -> Result<Option<Head>, Me
 }
 
 /// Place of the first tag at or behind `from`.
-fn find_tag(file: &impl ReadAt, from: u64) -> Result<Option<u64>, MediaError> {
+fn find_tag(file: &dyn ReadAt, from: u64) -> Result<Option<u64>, MediaError> {
     let mut stream = Stream::from_tag(from);
     while let Some(found) = stream.next(file)? {
         if let Found::Tag(offset, _) = found {
@@ -143,7 +142,7 @@ fn find_tag(file: &impl ReadAt, from: u64) -> Result<Option<u64>, MediaError> {
 }
 
 /// How long a file is by its last tags, which are found backwards: milliseconds, as stored. `None` if it breaks off.
-pub(super) fn end_of(file: &impl ReadAt) -> Result<Option<u32>, MediaError> {
+pub(super) fn end_of(file: &dyn ReadAt) -> Result<Option<u32>, MediaError> {
     /// Enough to see two frames of each kind: between two pictures there are at most some frames of audio.
     const STEPS: usize = 64;
     let mut end = file.size()?;

@@ -64,7 +64,7 @@ impl Stream {
 
     /// What comes next; `None` at the end, also inside of a tag, and where damage has no end. Goes on behind the last whole tag
     /// of a file that has grown since.
-    pub(super) fn next(&mut self, file: &impl ReadAt) -> Result<Option<Found>, MediaError> {
+    pub(super) fn next(&mut self, file: &dyn ReadAt) -> Result<Option<Found>, MediaError> {
         if self.is_at_end && file.size()? > self.at {
             *self = Stream::from_tag(self.behind);
         }
@@ -98,7 +98,7 @@ impl Stream {
         }
     }
 
-    fn fill(&mut self, file: &impl ReadAt) -> Result<(), MediaError> {
+    fn fill(&mut self, file: &dyn ReadAt) -> Result<(), MediaError> {
         if self.block.is_empty() {
             self.block = vec![0; BLOCK];
         }

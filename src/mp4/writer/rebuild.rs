@@ -19,7 +19,7 @@ use alloc::vec::Vec;
 ///
 /// # Errors
 /// It cannot be read.
-pub fn index_of_file(file: &impl ReadAt, is_over: impl Fn() -> bool) -> Result<Option<Index>, MediaError> {
+pub fn index_of_file(file: &dyn ReadAt, is_over: impl Fn() -> bool) -> Result<Option<Index>, MediaError> {
     let size = file.size()?;
     let mut boxes = Boxes::of_file(file, 0..size);
     let Some(moov) = moov_of_ours(&mut boxes)? else { return Ok(None) };
@@ -36,7 +36,7 @@ pub fn index_of_file(file: &impl ReadAt, is_over: impl Fn() -> bool) -> Result<O
 }
 
 /// The header behind the reserved bytes.
-fn moov_of_ours(boxes: &mut Boxes<'_, impl ReadAt>) -> Result<Option<Mp4Box>, MediaError> {
+fn moov_of_ours(boxes: &mut Boxes<'_>) -> Result<Option<Mp4Box>, MediaError> {
     let (Some(_ftyp), Some(free), Some(moov)) = (boxes.next()?, boxes.next()?, boxes.next()?) else {
         return Ok(None);
     };
@@ -46,7 +46,7 @@ fn moov_of_ours(boxes: &mut Boxes<'_, impl ReadAt>) -> Result<Option<Mp4Box>, Me
 }
 
 /// What the sample description says, taken over as it is.
-fn track(file: &impl ReadAt, header: &TrackHeader) -> Result<Option<Track>, MediaError> {
+fn track(file: &dyn ReadAt, header: &TrackHeader) -> Result<Option<Track>, MediaError> {
     let Some(description) = header::find(file, &header.tables, b"stsd")? else { return Ok(None) };
     let bytes = description.read(file, MAX_DESCRIPTION)?;
     // Version, flags and count stand before the only entry.
@@ -62,7 +62,7 @@ fn track(file: &impl ReadAt, header: &TrackHeader) -> Result<Option<Track>, Medi
 
 /// The samples of a track in the fragments from `at` on; `None` if they take more than `most` bytes.
 fn tables(
-    file: &impl ReadAt,
+    file: &dyn ReadAt,
     header: &TrackHeader,
     at: u64,
     most: usize,

@@ -4,7 +4,7 @@
 //! [`MAX_ENTRIES`] entries of folders are looked at.
 
 use super::name::NameTemplate;
-use crate::server::StreamPath;
+use crate::{base::sort, server::StreamPath};
 use alloc::{string::String, string::ToString, vec::Vec};
 use std::{
     fs,
@@ -43,7 +43,7 @@ pub(super) fn files(root: &Path, template: &NameTemplate, path: &StreamPath) -> 
     let (folder, depth) = template.folder(path);
     let mut walk = Walk { root, template, path, left: MAX_ENTRIES, found: Vec::new() };
     walk.folder(&root.join(folder), depth);
-    walk.found.sort();
+    sort::sort_by(&mut walk.found, Ord::cmp);
     walk.found.into_iter().map(|(_, _, name)| name).collect()
 }
 

@@ -205,7 +205,7 @@ struct Found {
 }
 
 /// Finds the end of the last whole tag.
-pub(super) fn flv_tail(file: &impl ReadAt) -> Result<Tail, MediaError> {
+pub(super) fn flv_tail(file: &dyn ReadAt) -> Result<Tail, MediaError> {
     let size = file.size()?;
     let mut head = [0; HEADER_LEN];
     let is_flv = file.read_at(0, &mut head)? == HEADER_LEN && head.starts_with(b"FLV");
@@ -230,13 +230,13 @@ pub(super) fn flv_tail(file: &impl ReadAt) -> Result<Tail, MediaError> {
 }
 
 /// What is known of a file from its start.
-pub(super) fn growing(file: &impl ReadAt, tail: &Tail) -> Result<Growing, MediaError> {
+pub(super) fn growing(file: &dyn ReadAt, tail: &Tail) -> Result<Growing, MediaError> {
     let metadata = flv_metadata(file)?;
     Ok(Growing::of_file(tail.flags, metadata.as_deref(), tail.len))
 }
 
 /// Body of the metadata that the file begins with.
-fn flv_metadata(file: &impl ReadAt) -> Result<Option<Vec<u8>>, MediaError> {
+fn flv_metadata(file: &dyn ReadAt) -> Result<Option<Vec<u8>>, MediaError> {
     /// More is no metadata that anybody made for a file.
     const MAX: u32 = 4 << 20;
     let mut head = [0; TAG_HEADER_LEN];
@@ -252,7 +252,7 @@ fn flv_metadata(file: &impl ReadAt) -> Result<Option<Vec<u8>>, MediaError> {
 }
 
 /// Looks for the end of a tag from `size` backwards.
-fn last_before(file: &impl ReadAt, first: u64, size: u64) -> Result<Option<Found>, MediaError> {
+fn last_before(file: &dyn ReadAt, first: u64, size: u64) -> Result<Option<Found>, MediaError> {
     let floor = size.saturating_sub(WINDOW).max(first);
     let mut block = vec![0; BLOCK + 3];
     let mut end = size;
@@ -280,7 +280,7 @@ fn last_before(file: &impl ReadAt, first: u64, size: u64) -> Result<Option<Found
 }
 
 /// Whether tags end at `place`, one behind the other.
-fn is_chain(file: &impl ReadAt, first: u64, mut place: u64) -> Result<bool, MediaError> {
+fn is_chain(file: &dyn ReadAt, first: u64, mut place: u64) -> Result<bool, MediaError> {
     for _ in 0..CHAIN {
         match ending_at(file, first, place)? {
             Some(found) if found.start == first => return Ok(true),
@@ -292,7 +292,7 @@ fn is_chain(file: &impl ReadAt, first: u64, mut place: u64) -> Result<bool, Medi
 }
 
 /// The tag whose PreviousTagSize ends at `end`.
-fn ending_at(file: &impl ReadAt, first: u64, end: u64) -> Result<Option<Found>, MediaError> {
+fn ending_at(file: &dyn ReadAt, first: u64, end: u64) -> Result<Option<Found>, MediaError> {
     let mut size = [0; 4];
     let Some(size_at) = end.checked_sub(4).filter(|at| *at >= first) else { return Ok(None) };
     file.read_at(size_at, &mut size)?;
@@ -302,7 +302,7 @@ fn ending_at(file: &impl ReadAt, first: u64, end: u64) -> Result<Option<Found>, 
 }
 
 /// The tag whose header is at `start`.
-fn beginning_at(file: &impl ReadAt, start: u64) -> Result<Option<Found>, MediaError> {
+fn beginning_at(file: &dyn ReadAt, start: u64) -> Result<Option<Found>, MediaError> {
     let mut head = [0; TAG_HEADER_LEN];
     if file.read_at(start, &mut head)? < head.len() {
         return Ok(None);
@@ -315,7 +315,7 @@ fn beginning_at(file: &impl ReadAt, start: u64) -> Result<Option<Found>, MediaEr
 }
 
 /// Walks from the first tag to the last whole one.
-fn last_behind(file: &impl ReadAt, first: u64) -> Result<Option<Found>, MediaError> {
+fn last_behind(file: &dyn ReadAt, first: u64) -> Result<Option<Found>, MediaError> {
     let (mut at, mut last) = (first, None);
     while let Some(found) = beginning_at(file, at)? {
         if ending_at(file, first, found.end)?.is_none_or(|same| same.start != at) {

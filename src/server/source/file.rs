@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     base::MonoTime,
-    media::{FlvReader, MediaError, MediaReader, pace::Schedule},
+    media::{MediaError, MediaReader, pace::Schedule},
     server::{demo, media},
 };
 use alloc::{
@@ -59,8 +59,8 @@ pub fn open_media(
 
 /// The built-in clip.
 pub(super) fn demo(now: MonoTime) -> Result<Box<dyn Producer>, String> {
-    let reader = FlvReader::open(demo::CLIP).map_err(|error| error.to_string())?;
-    Ok(Box::new(FileProducer::new(now, Box::new(reader), None)))
+    let reader = media::flv(Box::new(demo::CLIP)).map_err(|error| error.to_string())?;
+    Ok(Box::new(FileProducer::new(now, reader, None)))
 }
 
 struct FileProducer {

@@ -1,7 +1,10 @@
 //! Connections, one and many.
 
 use super::{Selection, sample::Sample, track::whole};
-use crate::server::report::{Capture, ConnectionFacts, Protocol, Role, State};
+use crate::{
+    base::sort,
+    server::report::{Capture, ConnectionFacts, Protocol, Role, State},
+};
 use alloc::{
     string::{String, ToString},
     vec::Vec,
@@ -68,7 +71,7 @@ impl Connections<'_> {
     pub(super) fn of<'a>(sample: &'a Sample, selection: &Selection) -> Connections<'a> {
         let mut selected: Vec<&ConnectionFacts> =
             sample.connections.iter().filter(|facts| is_selected(facts, &selection.q)).collect();
-        selected.sort_by_key(|facts| match facts.role {
+        sort::sort_by_key(&mut selected, |facts| match facts.role {
             Role::Publisher => (0, Reverse(0), facts.id),
             Role::Player => (1, Reverse(facts.delay.unwrap_or(0)), facts.id),
             _ => (2, Reverse(0), facts.id),

@@ -3,13 +3,15 @@
 //! Hidden files and folders are not there, links are not followed. Bounds: [`MAX_ENTRIES`], [`MAX_DEPTH`].
 
 use super::{Page, address, sample::Sample};
-use crate::server::{MEDIA_APP, StreamPath, record::Recordings, vod, wall};
+use crate::{
+    base::sort,
+    server::{MEDIA_APP, StreamPath, record::Recordings, vod, wall},
+};
 use alloc::{
     format,
     string::{String, ToString},
     vec::Vec,
 };
-use core::cmp::Reverse;
 use serde::Serialize;
 use std::{collections::HashSet, fs, path::Path, time::SystemTime};
 
@@ -65,7 +67,7 @@ pub(super) struct Found {
 impl Files {
     pub(super) fn of(root: Option<&Path>, page: Page) -> Files {
         let mut found = root.map(media).unwrap_or_default();
-        found.sort_by(|one, other| one.name.cmp(&other.name));
+        sort::sort_by(&mut found, |one, other| one.name.cmp(&other.name));
         let total = found.len();
         let file = |found: Found| {
             let url = address(&format!("/{MEDIA_APP}/"), &found.name);
@@ -102,7 +104,7 @@ impl RecordingList {
                 is_wanted.then_some((started, read.map(|(path, _)| path), found))
             })
             .collect();
-        all.sort_by(|one, other| (Reverse(one.0), &one.2.name).cmp(&(Reverse(other.0), &other.2.name)));
+        sort::sort_by(&mut all, |one, other| (other.0, &one.2.name).cmp(&(one.0, &other.2.name)));
         let total = all.len();
         let recording = |(started, path, found): (u64, Option<StreamPath>, Found)| {
             let mut going_on = sample.recordings.iter();

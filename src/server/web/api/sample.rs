@@ -5,7 +5,7 @@
 
 use super::process::Process;
 use crate::{
-    base::MonoTime,
+    base::{MonoTime, sort},
     server::{
         Shared, StreamPath,
         hub::{HubFacts, HubState},
@@ -208,7 +208,7 @@ fn ask_at(ports: Vec<Arc<Port>>, only: Option<ConnectionId>) -> Told {
         waiting -= 1;
     }
     // One that moved meanwhile may have been told of twice.
-    all.sort_by_key(|facts| facts.id);
+    sort::sort_by_key(&mut all, |facts| facts.id);
     all.dedup_by_key(|facts| facts.id);
     Told { connections: all, is_complete }
 }
