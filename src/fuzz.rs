@@ -17,4 +17,6 @@ pub use crate::{
         message::fuzz as message,
         session::{fuzz_bytes as session_bytes, fuzz_ops as session_ops},
     },
+    rtp::{receive::fuzz as rtp_receive, sdp::fuzz as sdp, send::fuzz as rtp_send},
+    rtsp::{fuzz_client as rtsp_client, fuzz_session as rtsp_session},
 };

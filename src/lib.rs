@@ -8,6 +8,8 @@
 //! | [`flv`] | tags: the currency of the server; FLV reader and writer | no |
 //! | [`http`] | one HTTP connection of a server as a state machine, WebSocket included | no |
 //! | [`rtmp`] | one RTMP connection as a state machine, client or server | no |
+//! | [`rtp`] | tags as RTP packets and back, RTCP, SDP | no |
+//! | [`rtsp`] | one RTSP connection as a state machine, client or server | no |
 //! | `hls` | a live stream as HLS and DASH, in memory | feature `std` |
 //! | `media` | recorded files as tags, whoever reads their bytes | feature `std` |
 //! | `mp4` | MP4 files: boxes, and writing them | feature `std` |
@@ -15,7 +17,7 @@
 //! | `cli` | the flags of the program | feature `server` |
 //! | `server` | sockets, threads, clocks, files: the only impure part | feature `server` |
 //!
-//! With `--no-default-features` only the first six are built, for `no_std` with `alloc`.
+//! With `--no-default-features` only the first eight are built, for `no_std` with `alloc`.
 #![no_std]
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -42,5 +44,7 @@ pub mod mp4;
 #[cfg(any(feature = "pcap", feature = "server"))]
 pub mod pcap;
 pub mod rtmp;
+pub mod rtp;
+pub mod rtsp;
 #[cfg(feature = "server")]
 pub mod server;

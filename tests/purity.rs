@@ -13,7 +13,8 @@ use std::{
 const IMPURE: [&str; 3] = ["src/server", "src/main.rs", "src/cli.rs"];
 
 /// What builds without std.
-const CORE: [&str; 6] = ["src/base", "src/rtmp", "src/amf", "src/flv", "src/codec", "src/http"];
+const CORE: [&str; 8] =
+    ["src/base", "src/rtmp", "src/rtp", "src/rtsp", "src/amf", "src/flv", "src/codec", "src/http"];
 
 /// Names that bring in a clock, threads, sockets, files, processes, printing or chance.
 const FORBIDDEN: [&str; 32] = [

@@ -101,17 +101,11 @@ impl Splitter {
     }
 
     fn find_start_code(&mut self) -> Option<usize> {
-        let mut at = self.scanned;
-        while let Some(&[first, second, third]) = self.buffer.get(at..at + 3) {
-            match (first, second, third) {
-                (0, 0, 1) => return Some(at),
-                (.., 2..) => at += 3,
-                _ => at += 1,
-            }
+        let found = find_start_code(&self.buffer, self.scanned);
+        if let Err(scanned) = found {
+            self.scanned = scanned;
         }
-        // The last two bytes may be the beginning of a start code.
-        self.scanned = at;
-        None
+        found.ok()
     }
 
     /// Gives back the memory of what is longer than any NAL unit, and of what is none.
@@ -126,6 +120,31 @@ impl Splitter {
         self.state = State::Outside;
         Some(Piece::TooLong)
     }
+}
+
+/// The NAL units of bytes that may have start codes between them, and before the first: none is empty.
+pub(super) fn pieces(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(bytes);
+    core::iter::from_fn(move || {
+        let bytes = rest.take()?;
+        let end = find_start_code(bytes, 0).ok();
+        rest = end.map(|end| &bytes[end + START_CODE.len()..]);
+        Some(end.map_or(bytes, |end| trimmed(&bytes[..end])))
+    })
+    .filter(|piece| !piece.is_empty())
+}
+
+/// Where the first start code from `at` on begins; if there is none, before where none does: the last two bytes may be the
+/// beginning of one.
+fn find_start_code(bytes: &[u8], mut at: usize) -> Result<usize, usize> {
+    while let Some(&[first, second, third]) = bytes.get(at..at + 3) {
+        match (first, second, third) {
+            (0, 0, 1) => return Ok(at),
+            (.., 2..) => at += 3,
+            _ => at += 1,
+        }
+    }
+    Err(at)
 }
 
 /// Without the zeros behind it: a NAL unit never ends with one.

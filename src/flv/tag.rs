@@ -37,7 +37,8 @@ pub struct Tag {
     pub timestamp: Timestamp,
     /// Nanoseconds, less than a million, by which its presentation (decode time plus composition time) is later than
     /// those milliseconds say; below 0: earlier. RTP and MP4 know times so well. RTMP and FLV do not, and what is written
-    /// as such leaves it out (enhanced RTMP has `TimestampOffsetNano`, which nobody sends). 0 where nobody said.
+    /// as such leaves it out (enhanced RTMP has `TimestampOffsetNano`, which nobody sends). 0
+    /// where nobody said; a time that is known and whole in milliseconds has 1, which no clock of media tells from it.
     pub nanos: i32,
     /// The FLV tag body, which is also the RTMP message body.
     pub body: Payload,

@@ -25,6 +25,11 @@ pub const EVENTS: &str = "text/event-stream";
 pub const FLV: &str = "video/x-flv";
 /// An HLS playlist.
 pub const HLS: &str = "application/vnd.apple.mpegurl";
+/// A list of addresses for a player that is a program of its own. Not the type of HLS: Safari, phones and Chrome play that
+/// themselves, and would look for segments.
+pub const M3U: &str = "audio/x-mpegurl";
+/// A description of a session.
+pub const SDP: &str = "application/sdp";
 /// A DASH manifest.
 pub const DASH: &str = "application/dash+xml";
 /// An MP4 file, or a segment of one.
@@ -32,7 +37,7 @@ pub const MP4: &str = "video/mp4";
 /// Anything.
 pub const BYTES: &str = "application/octet-stream";
 
-const TYPES: [(&str, &str); 24] = [
+const TYPES: [(&str, &str); 26] = [
     ("html", HTML),
     ("js", SCRIPT),
     ("mjs", SCRIPT),
@@ -45,6 +50,8 @@ const TYPES: [(&str, &str); 24] = [
     ("txt", TEXT),
     ("xml", "text/xml; charset=utf-8"),
     ("m3u8", HLS),
+    ("m3u", M3U),
+    ("sdp", SDP),
     ("mpd", DASH),
     ("mp4", MP4),
     ("m4v", MP4),

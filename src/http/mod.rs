@@ -80,7 +80,7 @@ mod resource;
 mod response;
 mod session;
 pub mod sse;
-mod target;
+pub(crate) mod target;
 pub mod websocket;
 
 pub use date::Date;

@@ -7,6 +7,11 @@ use crate::base::Payload;
 use alloc::{borrow::Cow, string::String, vec::Vec};
 use core::{fmt, ops::Range, str};
 
+/// Media type of what a tunnel for RTSP carries.
+const TUNNEL: &str = "application/x-rtsp-tunnelled";
+/// Bytes of a tunnel's cookie; clients send some 22.
+const MAX_COOKIE: usize = 128;
+
 /// The methods that resources of this server can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
@@ -134,6 +139,18 @@ impl Request {
     /// Whether `token` is a member of such a list, whatever its case.
     pub fn has_token(&self, name: &str, token: &str) -> bool {
         self.list(name).any(|member| member.eq_ignore_ascii_case(token))
+    }
+
+    /// The cookie of a tunnel for RTSP, if that is what it opens (by GET) or feeds (by POST). What follows it is not read, whatever
+    /// length it announces: its response closes the connection.
+    pub fn tunnel(&self) -> Option<&str> {
+        let kind = match self.method {
+            Method::Get => "accept",
+            Method::Post => "content-type",
+            _ => return None,
+        };
+        let cookie = self.header("x-sessioncookie").filter(|_| self.has_token(kind, TUNNEL))?;
+        (1..=MAX_COOKIE).contains(&cookie.len()).then_some(cookie)
     }
 
     /// The body; empty if there is none.

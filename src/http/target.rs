@@ -66,7 +66,7 @@ pub(super) fn is_host(host: &str) -> bool {
 }
 
 /// A path without its escapes; `None` for what the module refuses.
-fn decode_path(path: &str) -> Option<String> {
+pub(crate) fn decode_path(path: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(path.len());
     let mut rest = path.as_bytes();
     while let [byte, tail @ ..] = rest {
@@ -93,7 +93,7 @@ fn decode_path(path: &str) -> Option<String> {
 pub const ESCAPED_SLASH: &str = "%2F";
 
 /// The value of the first parameter `name` of a query: `Some("")` if it has none.
-pub(super) fn parameter<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
+pub(crate) fn parameter<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
     query.split('&').find_map(|pair| {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
         (decode_query(key) == name).then(|| decode_query(value))

@@ -7,7 +7,7 @@ use super::MediaInfo;
 use crate::{
     amf::{Budget, Object, Value},
     base::{Payload, Timestamp},
-    flv::{Codec, Tag, TagKind, metadata, summary},
+    flv::{Tag, TagKind, metadata, summary},
 };
 use alloc::{string::String, vec::Vec};
 
@@ -41,43 +41,13 @@ pub fn live(tag: &Tag) -> Tag {
     Tag { body: metadata::encode(own).into(), ..tag.clone() }
 }
 
-/// What a live stream of the same tracks says, which has neither length nor end; `None` if nothing is known of them.
-pub fn of_tracks(info: &MediaInfo, timestamp: Timestamp) -> Option<Tag> {
-    let tracks = MediaInfo { video: info.video, audio: info.audio, ..MediaInfo::default() };
-    (tracks != MediaInfo::default()).then(|| tag(&tracks, timestamp))
-}
-
 /// The tag for players of a file.
 pub fn tag(info: &MediaInfo, timestamp: Timestamp) -> Tag {
     let own = info.metadata.as_ref().and_then(|tag| properties(&tag.body)).unwrap_or_default();
     let has_own_list = own.get("keyframes").is_some();
     let mut all: Object = own.0.into_iter().filter_map(|(key, value)| plain(key, value)).collect();
     all.insert("duration", f64::from(info.duration) / 1000.0);
-    if let Some(video) = &info.video {
-        for (key, value) in [("width", video.width), ("height", video.height)] {
-            if value > 0 {
-                all.insert(key, value);
-            }
-        }
-        if video.frame_rate > 0.0 {
-            all.insert("framerate", video.frame_rate);
-        }
-        if let Some(id) = codec_id(video.codec) {
-            all.insert("videocodecid", id);
-        }
-    }
-    if let Some(audio) = &info.audio {
-        if audio.sample_rate > 0 {
-            all.insert("audiosamplerate", audio.sample_rate);
-        }
-        if audio.channels > 0 {
-            all.insert("audiochannels", u32::from(audio.channels));
-            all.insert("stereo", audio.channels > 1);
-        }
-        if let Some(id) = codec_id(audio.codec) {
-            all.insert("audiocodecid", id);
-        }
-    }
+    metadata::insert_tracks(&mut all, info.video.as_ref(), info.audio.as_ref());
     all.insert("filesize", info.size as f64);
     all.insert("canSeekToEnd", info.video.is_none());
     if !has_own_list && !info.keyframes.is_empty() {
@@ -106,27 +76,6 @@ fn plain(key: String, value: Value) -> Option<(String, Value)> {
             | Value::Date(_)
     );
     (is_plain && key.len() <= MAX_KEY_LEN && key != PADDING).then_some((key, value))
-}
-
-/// `videocodecid` and `audiocodecid`: the number in a classic tag's first byte, else the FourCC as a number (Enhanced RTMP 4).
-fn codec_id(codec: Codec) -> Option<u32> {
-    Some(match codec {
-        Codec::H263 => 2,
-        Codec::Screen => 3,
-        Codec::Vp6 => 4,
-        Codec::Vp6Alpha => 5,
-        Codec::Screen2 => 6,
-        Codec::H264 => 7,
-        Codec::Pcm => 3,
-        Codec::Adpcm => 1,
-        Codec::Mp3 => 2,
-        Codec::Nellymoser => 6,
-        Codec::G711A => 7,
-        Codec::G711U => 8,
-        Codec::Aac => 10,
-        Codec::Speex => 11,
-        codec => return codec.fourcc().map(u32::from_be_bytes),
-    })
 }
 
 #[cfg(test)]

@@ -18,10 +18,9 @@ pub use flv::FlvReader;
 pub use mp3::Mp3Reader;
 pub use mp4::{FragmentIndex, Mp4Reader, Mp4Stream};
 
-use crate::{
-    base::Timestamp,
-    flv::{Codec, Tag},
-};
+pub use crate::flv::metadata::{AudioInfo, VideoInfo};
+
+use crate::{base::Timestamp, flv::Tag};
 use alloc::{boxed::Box, string::String, vec::Vec};
 use core::fmt;
 
@@ -125,30 +124,6 @@ pub struct Keyframe {
     pub timestamp: Timestamp,
     /// Where it is in the file.
     pub offset: u64,
-}
-
-/// A video track.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct VideoInfo {
-    /// Its codec.
-    pub codec: Codec,
-    /// In pixels; 0 if the file does not say.
-    pub width: u32,
-    /// In pixels; 0 if the file does not say.
-    pub height: u32,
-    /// Frames per second on average; 0 if unknown.
-    pub frame_rate: f64,
-}
-
-/// An audio track.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AudioInfo {
-    /// Its codec.
-    pub codec: Codec,
-    /// In Hz; 0 if unknown.
-    pub sample_rate: u32,
-    /// 0 if unknown.
-    pub channels: u16,
 }
 
 /// Why a file cannot be played, or not any further.

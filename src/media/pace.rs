@@ -11,7 +11,7 @@
 use super::{MediaError, MediaReader, metadata};
 use crate::{
     base::Timestamp,
-    flv::{Change, Configuration, Tag, TagKind, TagRole},
+    flv::{Change, Configuration, Tag, TagKind, TagRole, metadata::of_tracks},
 };
 use alloc::collections::VecDeque;
 use core::time::Duration;
@@ -163,7 +163,10 @@ fn beginning(reader: &impl MediaReader) -> VecDeque<Tag> {
             let timestamp = timestamp.unwrap_or(metadata.timestamp);
             Some(Tag { timestamp, ..metadata::live(metadata) })
         }
-        None => metadata::of_tracks(reader.info(), timestamp.unwrap_or_default()),
+        None => {
+            let info = reader.info();
+            of_tracks(info.video.as_ref(), info.audio.as_ref(), timestamp.unwrap_or_default())
+        }
     };
     if let Some(metadata) = metadata {
         ahead.push_front(metadata);

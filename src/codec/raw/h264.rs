@@ -1,8 +1,8 @@
 //! What the NAL units of a raw H.264 stream are: pictures with their order, parameter sets gathered into records.
 
 use super::{
+    gather::{Picture, Syntax, Unit},
     sets::{Record, Sets},
-    video::{Picture, Syntax, Unit},
 };
 use crate::{
     codec::h264::{self, OrderCounter, Pps, SliceHeader, Sps},
@@ -35,17 +35,35 @@ enum Start {
 }
 
 impl Syntax for H264 {
-    const CODEC: Codec = Codec::H264;
+    fn codec(&self) -> Codec {
+        Codec::H264
+    }
 
     fn ends_picture(&self, nal: &[u8]) -> bool {
         let Some((first, last)) = nal.first().zip(self.last) else { return false };
-        let may_lack_field = last.is_field && !self.is_second_field;
+        let may_lack_field = !self.may_be_complete();
         match h264::nal_type(*first) {
             h264::SLICE | h264::PARTITION_A | h264::IDR_SLICE => self.slice(nal).is_some_and(|(slice, _)| {
                 slice.begins_picture(&last) && !(may_lack_field && slice.completes_frame(&last))
             }),
             other => h264::begins_access_unit(other) && !may_lack_field,
         }
+    }
+
+    fn may_be_complete(&self) -> bool {
+        self.is_second_field || !self.last.is_some_and(|last| last.is_field)
+    }
+
+    fn is_slice(&self, nal: &[u8]) -> bool {
+        let nal_type = nal.first().map(|first| h264::nal_type(*first));
+        matches!(nal_type, Some(h264::SLICE | h264::PARTITION_A | h264::IDR_SLICE))
+    }
+
+    fn lose(&mut self) {
+        self.last = None;
+        self.is_second_field = false;
+        self.is_recovery_point = false;
+        self.start = Start::Waiting;
     }
 
     fn take(&mut self, nal: &[u8]) -> Unit {
@@ -87,6 +105,8 @@ impl H264 {
         if self.last.is_some_and(|last| !slice.begins_picture(&last)) {
             return Some(Unit::Following);
         }
+        // Decoding cannot begin with a picture whose beginning is not there.
+        let is_cut = self.last.is_none() && slice.first_block > 0;
         let mut counter = self.counter;
         let order = counter.count(sps, &slice);
         let (sps_id, max_reorder, frame_rate) = (sps.id, sps.max_reorder, sps.frame_rate);
@@ -106,6 +126,7 @@ impl H264 {
         let is_keyframe = slice.is_idr || is_recovery_point;
         let begins_sequence = slice.is_idr || matches!(self.start, Start::Waiting);
         match self.start {
+            _ if is_cut => {}
             _ if slice.is_idr => self.start = Start::AtIdr,
             Start::Waiting if is_keyframe => self.start = Start::Inside(order),
             _ => {}

@@ -1,8 +1,8 @@
 //! What the NAL units of a raw H.265 stream are: pictures with their order, parameter sets gathered into records.
 
 use super::{
+    gather::{Picture, Syntax, Unit},
     sets::{Record, Sets},
-    video::{Picture, Syntax, Unit},
 };
 use crate::{
     codec::h265::{self, OrderCounter, Pps, SliceHeader, Sps, Vps},
@@ -23,7 +23,9 @@ pub(super) struct H265 {
 }
 
 impl Syntax for H265 {
-    const CODEC: Codec = Codec::Hevc;
+    fn codec(&self) -> Codec {
+        Codec::Hevc
+    }
 
     fn ends_picture(&self, nal: &[u8]) -> bool {
         let Some(first) = nal.first().filter(|_| h265::layer(nal) == Some(0)) else { return false };
@@ -31,6 +33,19 @@ impl Syntax for H265 {
             nal_type if h265::is_slice(nal_type) => SliceHeader::begins_picture(nal),
             other => h265::begins_access_unit(other),
         }
+    }
+
+    fn may_be_complete(&self) -> bool {
+        true
+    }
+
+    fn is_slice(&self, nal: &[u8]) -> bool {
+        nal.first().is_some_and(|first| h265::is_slice(h265::nal_type(*first)))
+    }
+
+    fn lose(&mut self) {
+        self.counter.end_sequence();
+        self.has_started = false;
     }
 
     fn take(&mut self, nal: &[u8]) -> Unit {

@@ -10,6 +10,8 @@
 //! many pictures as the stream says it reorders; where it does not say, as the first [`MAX_UNDECLARED`] pictures do. A stream
 //! that reorders more than it said makes the constant grow.
 //!
+//! NAL units that come with times of their own, as in RTP, are gathered into the same frames by [`TimedReader`].
+//!
 //! **Delay.** A picture is given when the next one begins and, with reordering, when the pictures that are shown before it are there.
 //!
 //! **Damage** is passed over up to the next start code or frame, and counted ([`RawReader::damage`]). Pictures before the first
@@ -20,21 +22,27 @@
 //! [`super::annexb::MAX_NAL_LEN`]; besides, what was pushed and not taken yet.
 
 mod adts;
+mod decode_times;
+mod gather;
 mod h264;
 mod h265;
 mod reorder;
 mod sets;
+mod timed;
 mod video;
 
 use crate::flv::{Codec, Tag};
 use adts::AdtsReader;
 use alloc::boxed::Box;
 use core::fmt;
+use gather::Syntax;
 use h264::H264;
 use h265::H265;
 use video::VideoReader;
 
+pub use gather::{HEADROOM, Media, write_video};
 pub use reorder::{MAX_HELD, MAX_HELD_LEN, MAX_UNDECLARED};
+pub use timed::{TimedMedia, TimedReader};
 
 /// Bytes of one access unit. A tag holds no more.
 pub const MAX_UNIT_LEN: usize = 0xff_ffff - 64;
@@ -70,20 +78,23 @@ pub struct RawReader {
 
 #[derive(Debug)]
 enum Stream {
-    H264(Box<VideoReader<H264>>),
-    H265(Box<VideoReader<H265>>),
+    Video(Box<VideoReader>),
     Adts(Box<AdtsReader>),
 }
 
 impl RawReader {
     /// H.264, Annex B. Pictures per second: those given, else those that the stream says, else [`DEFAULT_FRAME_RATE`].
     pub fn h264(frame_rate: Option<f64>) -> RawReader {
-        RawReader { stream: Stream::H264(Box::new(VideoReader::new(H264::default(), frame_rate))) }
+        RawReader::video(Box::new(H264::default()), frame_rate)
     }
 
     /// H.265, Annex B. Pictures per second as for [`RawReader::h264`].
     pub fn h265(frame_rate: Option<f64>) -> RawReader {
-        RawReader { stream: Stream::H265(Box::new(VideoReader::new(H265::default(), frame_rate))) }
+        RawReader::video(Box::new(H265::default()), frame_rate)
+    }
+
+    fn video(syntax: Box<dyn Syntax>, frame_rate: Option<f64>) -> RawReader {
+        RawReader { stream: Stream::Video(Box::new(VideoReader::new(syntax, frame_rate))) }
     }
 
     /// AAC in ADTS frames.
@@ -94,8 +105,7 @@ impl RawReader {
     /// What the tags hold.
     pub fn codec(&self) -> Codec {
         match &self.stream {
-            Stream::H264(_) => Codec::H264,
-            Stream::H265(_) => Codec::Hevc,
+            Stream::Video(reader) => reader.codec(),
             Stream::Adts(_) => Codec::Aac,
         }
     }
@@ -103,8 +113,7 @@ impl RawReader {
     /// Takes the stream's next bytes.
     pub fn push(&mut self, bytes: &[u8]) {
         match &mut self.stream {
-            Stream::H264(reader) => reader.push(bytes),
-            Stream::H265(reader) => reader.push(bytes),
+            Stream::Video(reader) => reader.push(bytes),
             Stream::Adts(reader) => reader.push(bytes),
         }
     }
@@ -112,8 +121,7 @@ impl RawReader {
     /// The stream is over: what is held back comes with the next calls of [`RawReader::next`].
     pub fn finish(&mut self) {
         match &mut self.stream {
-            Stream::H264(reader) => reader.finish(),
-            Stream::H265(reader) => reader.finish(),
+            Stream::Video(reader) => reader.finish(),
             Stream::Adts(reader) => reader.finish(),
         }
     }
@@ -125,8 +133,7 @@ impl RawReader {
     #[expect(clippy::should_implement_trait, reason = "a None is not the end")]
     pub fn next(&mut self) -> Result<Option<Tag>, RawError> {
         match &mut self.stream {
-            Stream::H264(reader) => reader.next(),
-            Stream::H265(reader) => reader.next(),
+            Stream::Video(reader) => reader.next(),
             Stream::Adts(reader) => reader.next(),
         }
     }
@@ -134,8 +141,7 @@ impl RawReader {
     /// How often something was passed over: a NAL unit, a picture, or bytes between two frames of audio.
     pub fn damage(&self) -> u64 {
         match &self.stream {
-            Stream::H264(reader) => reader.damage(),
-            Stream::H265(reader) => reader.damage(),
+            Stream::Video(reader) => reader.damage(),
             Stream::Adts(reader) => reader.damage(),
         }
     }

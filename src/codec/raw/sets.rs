@@ -2,7 +2,7 @@
 //!
 //! Bounds: [`MAX_SET_LEN`], as many as there are ids, and [`MAX_RECORD_LEN`].
 
-use super::{MAX_RECORD_LEN, MAX_SET_LEN, video::Unit};
+use super::{MAX_RECORD_LEN, MAX_SET_LEN, gather::Unit};
 use alloc::{collections::BTreeMap, vec::Vec};
 
 #[derive(Debug)]

@@ -66,10 +66,14 @@ impl Session {
 
     fn handle_head(&mut self, bytes: Vec<u8>) {
         let is_for_head = head::is_for_head(&bytes);
-        let head = match head::parse(bytes, &self.limits) {
+        let mut head = match head::parse(bytes, &self.limits) {
             Ok(head) => head,
             Err(why) => return self.refuse_with("", is_for_head, why),
         };
+        // What follows is no body of HTTP, however long it says that it is.
+        if head.request.tunnel().is_some() {
+            (head.body, head.keeps_alive) = (body::Framing::Length(0), false);
+        }
         if head.expects_continue && head.body != body::Framing::Length(0) {
             self.output.push_owned(b"HTTP/1.1 100 Continue\r\n\r\n", Purpose::Reply);
         }

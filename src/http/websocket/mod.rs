@@ -13,6 +13,7 @@ use super::{
     request::{Method, Request, Version},
     response::{Response, Status},
 };
+use crate::base::base64;
 use alloc::string::String;
 use sha1::{Digest, Sha1};
 
@@ -85,22 +86,7 @@ fn key_of(value: &[u8]) -> Option<Key> {
 pub(super) fn accept(key: &Key) -> String {
     let digest =
         Sha1::new().chain_update(key).chain_update("258EAFA5-E914-47DA-95CA-C5AB0DC85B11").finalize();
-    base64(&digest)
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for group in bytes.chunks(3) {
-        let bits =
-            group.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - group.len()));
-        for digit in 0..4 {
-            let is_padding = digit > group.len();
-            let value = (bits >> (18 - 6 * digit) & 0x3f) as usize;
-            text.push(if is_padding { '=' } else { char::from(DIGITS[value]) });
-        }
-    }
-    text
+    base64::encode(&digest)
 }
 
 #[cfg(test)]
@@ -115,20 +101,6 @@ mod tests {
             [&b""[..], b"dGhlIHNhbXBsZSBub25jZQ=", b"dGhlIHNhbXBsZSBub25jZ===", b"dGhlIHNhbXBsZSBub25j Q=="]
         {
             assert_eq!(key_of(key), None);
-        }
-    }
-
-    #[test]
-    fn base64_of_the_specification() {
-        for (text, coded) in [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("foob", "Zm9vYg=="),
-            ("fooba", "Zm9vYmE="),
-        ] {
-            assert_eq!(base64(text.as_bytes()), coded);
         }
     }
 }

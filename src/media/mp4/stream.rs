@@ -9,8 +9,8 @@
 use super::{Mp4Reader, PATIENCE};
 use crate::{
     base::Timestamp,
-    flv::Tag,
-    media::{MediaError, MediaReader, ReadAt, metadata},
+    flv::{Tag, metadata},
+    media::{MediaError, MediaReader, ReadAt},
     mp4::boxes::{Boxes, Mp4Box},
 };
 use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
@@ -180,7 +180,8 @@ impl Mp4Stream {
             self.burst = reader.info.duration;
             reader.received = reader.base.filter(|_| !self.is_over);
         }
-        self.ahead.extend(metadata::of_tracks(&reader.info, Timestamp(0)));
+        let (video, audio) = (reader.info.video.as_ref(), reader.info.audio.as_ref());
+        self.ahead.extend(metadata::of_tracks(video, audio, Timestamp(0)));
         self.ahead.extend(reader.headers());
         self.reader = Some(reader);
         Ok(())

@@ -10,11 +10,11 @@
 //! a time in it. A version in C1 promises no digest, a version in S1 neither (SRS puts a time there).
 
 use super::{At, Error, ErrorKind, Malformed, Misbehaviour};
-use crate::base::{MonoTime, Output, Purpose};
+use crate::base::{MonoTime, Output, Purpose, SplitMix64};
 use alloc::vec::Vec;
 use core::mem;
 use digest::{PLAYER, SERVER};
-use simple::{BLOCK_LEN, Block, SplitMix64};
+use simple::{BLOCK_LEN, Block};
 
 mod digest;
 mod simple;

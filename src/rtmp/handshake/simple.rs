@@ -2,7 +2,7 @@
 //!
 //! The answer to such a block is its copy, which every known peer accepts and which needs no code.
 
-use crate::base::MonoTime;
+use crate::base::{MonoTime, SplitMix64};
 
 /// Bytes of C1, S1, C2 and S2.
 pub(super) const BLOCK_LEN: usize = 1536;
@@ -28,33 +28,9 @@ pub(super) fn random_block(random: &mut SplitMix64) -> Block {
     block
 }
 
-/// SplitMix64 (Steele, Lea and Flood, 2014). The bytes need not be secret, only different.
-#[derive(Debug)]
-pub(super) struct SplitMix64(pub(super) u64);
-
-impl SplitMix64 {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_generator_gives_the_published_numbers() {
-        let mut random = SplitMix64(1_234_567);
-        let numbers = [random.next(), random.next(), random.next()];
-        assert_eq!(
-            numbers,
-            [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]
-        );
-    }
 
     #[test]
     fn a_block_has_time_and_version_in_front_of_noise() {

@@ -176,3 +176,35 @@ fn nothing_stands_in_for_the_rest_of_an_earlier_body_when_a_client_was_too_slow(
     let response = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n";
     assert_eq!(peer.heard(), [response, "first", response].concat());
 }
+
+#[test]
+fn a_request_of_a_tunnel_is_told_by_its_head_and_what_follows_is_not_taken() {
+    const KIND: &str = "application/x-rtsp-tunnelled";
+    for (line, kind, length) in [("GET /live/cam", "Accept", ""), ("POST /live/cam", "Content-Type", "32767")]
+    {
+        for length in ["", length, "0"] {
+            let length =
+                if length.is_empty() { String::new() } else { format!("Content-Length: {length}\n") };
+            let text =
+                head(line, &format!("X-SessionCookie: abc\n{kind}: {KIND}\n{length}")) + "T1BUSU9OUw==";
+            let mut peer = Peer::new();
+            assert_eq!(peer.offer(NOW, text.as_bytes(), usize::MAX), b"T1BUSU9OUw==", "{text}");
+            let (id, request) = peer.request();
+            assert_eq!(request.tunnel(), Some("abc"));
+            // Nobody knows where the next request would begin.
+            peer.session.respond(NOW, id, &Response::new(Status::NOT_FOUND)).unwrap();
+            assert!(peer.heard().contains("Connection: close\r\n") && peer.state() == State::Closing);
+        }
+    }
+    let long = "c".repeat(129);
+    for (line, fields) in [
+        ("GET /", format!("X-SessionCookie: a\nContent-Type: {KIND}\n")),
+        ("POST /", format!("X-SessionCookie: a\nAccept: {KIND}\nContent-Length: 0\n")),
+        ("OPTIONS /", format!("X-SessionCookie: a\nAccept: {KIND}\n")),
+        ("GET /", format!("X-SessionCookie: {long}\nAccept: {KIND}\n")),
+        ("GET /", format!("X-SessionCookie:\nAccept: {KIND}\n")),
+        ("GET /", format!("Accept: {KIND}\n")),
+    ] {
+        assert_eq!(read(head(line, &fields).as_bytes()).unwrap().tunnel(), None, "{line} {fields}");
+    }
+}
