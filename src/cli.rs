@@ -3,6 +3,7 @@
 //! In: arguments. Out: a [`Config`] and a log level, or one line that names the flag. `@FILE` stands for the flags
 //! in a file, one a line, `#` starts a comment. Sizes take K, M, G (KiB, MiB, GiB) behind the number.
 
+use crate::rtsp::Credentials;
 use crate::server::{
     Config, Hls, Merge, NameTemplate, Pattern, RecordConfig, RecordFormat, Takeover, TlsConfig,
     relay::Push,
@@ -17,6 +18,7 @@ use alloc::{
 use core::{
     fmt::{self, Write},
     net::{IpAddr, Ipv6Addr, SocketAddr},
+    ops::RangeInclusive,
     str::FromStr,
     time::Duration,
 };
@@ -60,7 +62,7 @@ pub const FLAGS: &[Flag] = &[
             "listen",
             "ADDR",
             "listen here: address:port, address or port; repeatable",
-            "[::]:1935, [::]:8080",
+            "[::]:1935, [::]:8080, [::]:8554",
         )
     },
     flag("m", "media", "DIR", "play the files below DIR as vod/...", "none"),
@@ -71,17 +73,29 @@ pub const FLAGS: &[Flag] = &[
             "s",
             "source",
             "PATH=SPEC",
-            "feed a live stream from a file, a pipe, - (standard input), exec:COMMAND or an rtmp:// URL; repeatable",
+            "feed a live stream from a file, a pipe, - (standard input), exec:COMMAND, or an rtsp:// (camera) or rtmp:// URL; repeatable",
             "none",
         )
     },
     Flag {
         is_repeatable: true,
-        ..flag("", "pull", "PATH=URL", "feed a live stream from another RTMP server; repeatable", "none")
+        ..flag(
+            "",
+            "pull",
+            "PATH=URL",
+            "feed a live stream from another server, by RTMP or RTSP; repeatable",
+            "none",
+        )
     },
     Flag {
         is_repeatable: true,
-        ..flag("", "push", "PATH=URL", "send a live stream on to another RTMP server; repeatable", "none")
+        ..flag(
+            "",
+            "push",
+            "PATH=URL",
+            "send a live stream on to another server, by RTMP or RTSP; repeatable",
+            "none",
+        )
     },
     flag(
         "",
@@ -169,6 +183,24 @@ pub const FLAGS: &[Flag] = &[
         "name of the files, with {path}, {date}, {time}, {n}; sub-folders are made",
         "{path}-{date}-{time}-{n}",
     ),
+    flag(
+        "",
+        "rtsp-multicast",
+        "NET",
+        "send streams to groups of NET, such as 239.255.0.0/16, for players that ask for multicast",
+        "off",
+    ),
+    flag("", "rtsp-ports", "FIRST-LAST", "UDP ports for RTSP, two a track of each client", "20000-29999"),
+    Flag {
+        is_repeatable: true,
+        ..flag(
+            "",
+            "rtsp-user",
+            "NAME:PASSWORD",
+            "who may play and publish over RTSP, from anywhere; repeatable",
+            "everybody",
+        )
+    },
     flag(
         "",
         "tls-cert",
@@ -291,6 +323,18 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Command, UsageErr
     }
     if let Some(text) = value("max-queue") {
         config.max_queue = convert("max-queue", &text, size)?;
+    }
+    if let Some(text) = value("rtsp-ports") {
+        config.rtsp.ports = convert("rtsp-ports", &text, ports)?;
+    }
+    if let Some(text) = value("rtsp-multicast") {
+        let net = text.parse().map_err(|why| bad("rtsp-multicast", &text, &format!("{why}")))?;
+        config.rtsp.multicast = Some(net);
+    }
+    for text in matches.opt_strs("rtsp-user") {
+        // Without the value, which is a secret.
+        let user = credentials(&text).map_err(|why| UsageError(format!("--rtsp-user: {why}")))?;
+        config.rtsp.users.push(user);
     }
     config.tls = match (value("tls-cert"), value("tls-key")) {
         (None, None) => None,
@@ -527,6 +571,26 @@ fn threads(text: &str) -> Result<usize, &'static str> {
     /// More than cores of any machine; each takes three of the open files that connections need.
     const MAX: usize = 1024;
     positive(text).ok().filter(|number| *number <= MAX).ok_or("not a number from 1 to 1024")
+}
+
+fn ports(text: &str) -> Result<RangeInclusive<u16>, &'static str> {
+    let range = text.split_once('-').and_then(|(first, last)| Some(first.parse().ok()?..=last.parse().ok()?));
+    let has_pair = |range: &RangeInclusive<u16>| {
+        *range.start() > 0
+            && range.start().checked_next_multiple_of(2).is_some_and(|even| even < *range.end())
+    };
+    range
+        .filter(has_pair)
+        .ok_or("not a range of ports such as 20000-29999 with an even one and the one above")
+}
+
+fn credentials(text: &str) -> Result<Credentials, &'static str> {
+    match text.split_once(':') {
+        Some((name, password)) if !name.is_empty() && !text.contains(char::is_control) => {
+            Ok(Credentials { name: name.into(), password: password.into() })
+        }
+        _ => Err("not a name and a password with a colon between"),
+    }
 }
 
 /// An empty name, mostly of a variable that is not set, would mean the current directory.

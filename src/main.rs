@@ -112,16 +112,19 @@ fn fail(message: &str) -> ExitCode {
 
 /// What to type next.
 fn announce(server: &Server, has_demo: bool, has_tls: bool) {
-    let protocols = if has_tls { "RTMP, HTTP, both also over TLS" } else { "RTMP, HTTP" };
+    let protocols = if has_tls { "RTMP, HTTP, RTSP, all also over TLS" } else { "RTMP, HTTP, RTSP" };
     for address in server.addresses() {
         info!("listening on {address} ({protocols})");
     }
-    let (rtmp, http) = (server.url(Scheme::Rtmp), server.url(Scheme::Http));
+    let [rtmp, http, rtsp] = [Scheme::Rtmp, Scheme::Http, Scheme::Rtsp].map(|scheme| server.url(scheme));
     info!("publish: ffmpeg -re -i FILE -c copy -f flv {rtmp}/live/NAME");
-    info!("play:    ffplay {rtmp}/live/NAME");
+    info!("or:      ffmpeg -re -i FILE -c copy -f rtsp {rtsp}/live/NAME");
+    info!("play:    ffplay {rtmp}/live/NAME, or ffplay {rtsp}/live/NAME");
     info!("watch:   {http}/ in a browser");
     if has_demo {
-        info!("demo:    {http}/{DEMO_PATH} in a browser, or ffplay {rtmp}/{DEMO_PATH}");
+        info!(
+            "demo:    {http}/{DEMO_PATH} in a browser, ffplay {rtmp}/{DEMO_PATH}, or ffplay {rtsp}/{DEMO_PATH}"
+        );
     }
 }
 

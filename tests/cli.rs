@@ -156,10 +156,16 @@ fn flags_may_come_from_a_file() {
 #[test]
 fn start_up_prints_the_urls_to_use() {
     let mut running = Running::start(&["-l", "127.0.0.1:0", "--demo"]);
-    let url = format!("rtmp://{}", running.address());
-    assert!(running.line("publish: ").contains(&format!("{url}/live/NAME")));
-    assert!(running.line("play: ").contains(&format!("{url}/live/NAME")));
-    assert!(running.line("demo: ").contains(&format!("{url}/live/demo")));
+    let address = running.address();
+    let (rtmp, rtsp) = (format!("rtmp://{address}"), format!("rtsp://{address}"));
+    assert!(running.line("publish: ").contains(&format!("-f flv {rtmp}/live/NAME")));
+    assert!(running.line("or: ").contains(&format!("-f rtsp {rtsp}/live/NAME")));
+    let play = running.line("play: ");
+    let demo = running.line("demo: ");
+    for url in [&rtmp, &rtsp] {
+        assert!(play.contains(&format!("ffplay {url}/live/NAME")), "{play}");
+        assert!(demo.contains(&format!("ffplay {url}/live/demo")), "{demo}");
+    }
 }
 
 #[test]

@@ -17,7 +17,7 @@ fn error(args: &[&str]) -> String {
 #[test]
 fn without_flags_the_defaults_hold() {
     let config = config(&[]);
-    assert_eq!(config.listen, ["[::]:1935", "[::]:8080"].map(|text| text.parse().unwrap()));
+    assert_eq!(config.listen, ["[::]:1935", "[::]:8080", "[::]:8554"].map(|text| text.parse().unwrap()));
     assert_eq!((config.gop_cache, config.max_queue, config.max_connections), (8 << 20, 8 << 20, 10_000));
     assert_eq!(
         (config.merge, config.resume_window.as_secs(), config.demo),

@@ -1,26 +1,34 @@
-//! Blocking RTMP client: a [`Publisher`] that takes tags, a [`Player`] that gives them.
+//! Blocking clients. Of RTMP: a [`Publisher`] that takes tags, a [`Player`] that gives them.
 //!
 //! In: a URL and options. The command flow is that of known clients: `connect`; a publisher then sends
 //! releaseStream and FCPublish as FMLE did, whose answers are optional; `createStream`; `publish` or `play`; and at
 //! the end FCUnpublish, deleteStream, close. Each call has a deadline and drives the connection (acknowledgements,
 //! pings) while it waits, so between calls nothing moves: come back within the server's ping timeout.
 //! An [`Interrupt`] ends any wait, an [`Observer`] sees the bytes.
+//! Of RTSP: `rtsp`.
 //! Not here: the protocol ([`Session`](crate::rtmp::Session)), pacing, files, reconnecting.
 //! Bounds: the session's [`Limits`]; output waits at 256 KiB.
 
 mod conversation;
+mod dial;
 pub mod error;
 pub mod interrupt;
 pub mod link;
 pub mod observer;
+pub(super) mod rtsp;
+mod rtsp_url;
+mod stream_url;
 pub mod url;
 
 pub use error::{ClientError, Step};
 pub use interrupt::Interrupt;
-pub use link::{Link, LinkError};
+pub use link::{ClientSession, Link, LinkError};
 pub use observer::{Observer, Seen};
+pub use rtsp_url::{RTSP_PORT, RtspUrl};
+pub use stream_url::StreamUrl;
 pub use url::{RtmpUrl, UrlError};
 
+use super::rtsp::DEFAULT_PORTS;
 use crate::{
     flv::{Tag, TagKind, data},
     rtmp::{
@@ -30,7 +38,7 @@ use crate::{
 };
 use alloc::{format, string::String};
 use conversation::Conversation;
-use core::{mem, time::Duration};
+use core::{mem, ops::RangeInclusive, time::Duration};
 use std::time::Instant;
 
 /// How a client behaves.
@@ -50,6 +58,8 @@ pub struct ClientOptions {
     pub duration: Option<u32>,
     /// Ceilings of the session.
     pub limits: Limits,
+    /// Where packets by UDP come and go.
+    pub rtp_ports: RangeInclusive<u16>,
     /// Ends a wait from another thread.
     pub interrupt: Interrupt,
     /// Sees the conversation.
@@ -66,6 +76,7 @@ impl Default for ClientOptions {
             start: PlayStart::LiveOrRecorded,
             duration: None,
             limits: Limits::default(),
+            rtp_ports: DEFAULT_PORTS,
             interrupt: Interrupt::default(),
             observer: None,
         }

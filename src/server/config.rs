@@ -1,7 +1,8 @@
 //! What a server is started with.
 
 use super::{
-    AdminToken, Hls, MAX_FILE_PLAYERS, Merge, Networks, RecordConfig, Scheme, Takeover, TlsConfig,
+    AdminToken, Hls, MAX_FILE_PLAYERS, Merge, Networks, RecordConfig, RtspConfig, Scheme, Takeover,
+    TlsConfig,
     relay::{Origin, Push},
     source::{Retry, SourceConfig},
 };
@@ -56,6 +57,8 @@ pub struct Config {
     pub hls: Hls,
     /// Time without a request after which nobody watches a stream as HLS.
     pub hls_idle: Duration,
+    /// `--rtsp-ports`, `--rtsp-user`
+    pub rtsp: RtspConfig,
     /// `--tls-cert` and `--tls-key`: take TLS as well, on every listener.
     pub tls: Option<TlsConfig>,
     /// `--admin-token`: who sends it may use the API, and nobody else; without, whoever is in a private network.
@@ -70,7 +73,7 @@ impl Default for Config {
     fn default() -> Config {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         Config {
-            listen: [Scheme::Rtmp, Scheme::Http]
+            listen: [Scheme::Rtmp, Scheme::Http, Scheme::Rtsp]
                 .map(|scheme| SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), scheme.usual_port()))
                 .into(),
             demo: false,
@@ -92,6 +95,7 @@ impl Default for Config {
             record: None,
             hls: Hls::default(),
             hls_idle: Duration::from_secs(30),
+            rtsp: RtspConfig::default(),
             tls: None,
             admin_token: None,
             stall_timeout: Duration::from_secs(30),

@@ -25,8 +25,10 @@ use super::{
     protocol::{Failure, Protocol},
     registry::{Ending, Publishing},
     relay::StreamId,
-    shared_tag::{Form, Offer},
+    rtsp::{packets::Carrier, presentation::Presentation, tunnel::Download, udp::Datagrams},
+    shared_tag::{Form, Piece},
     staging::Staged,
+    stats::Throttle,
     transport::{self, Received, Transport},
     web,
 };
@@ -34,9 +36,14 @@ use crate::{
     base::{CloseReason, MonoTime, SendError, State},
     http::{Framing, Refusal},
     rtmp::{MessageStreamId, session::Notice},
+    rtp::send::Sender,
 };
 use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
-use core::{fmt, net::SocketAddr, time::Duration};
+use core::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 use mio::{Interest, Registry, Token, event::Event, net::TcpStream};
 use std::io::{self, ErrorKind as IoErrorKind};
 
@@ -81,6 +88,14 @@ pub(super) struct Connection {
     pub(super) hls: Option<StreamPath>,
     recorder: Option<Recorder>,
     pub(super) protocol: Protocol,
+    /// What it is about over RTSP.
+    pub(super) presentation: Option<Box<Presentation>>,
+    /// Where requests come from, if it is the end of a tunnel for RTSP.
+    pub(super) download: Option<Download>,
+    /// What has come and gone through ports that it has given up, and before it became the end of a tunnel.
+    pub(super) other_bytes: (u64, u64),
+    /// Requests of RTSP that were not granted, for the log.
+    pub(super) refusals: Throttle,
     /// Where others leave word for this connection, and its identity.
     pub(super) mailbox: Arc<Mailbox>,
     pub(super) peer: SocketAddr,
@@ -99,6 +114,8 @@ pub(super) struct Connection {
     leftover: Vec<u8>,
     /// [`super::Config::stall_timeout`]
     stall_timeout: Duration,
+    /// [`super::Config::max_queue`]
+    max_queue: usize,
     opened: MonoTime,
     /// What the client calls itself.
     pub(super) agent: Option<Arc<str>>,
@@ -125,6 +142,17 @@ pub(super) struct Context<'a> {
     pub(super) shared: &'a Arc<Shared>,
     /// What the thread has to do about playing; added to.
     pub(super) actions: &'a mut Vec<Action>,
+}
+
+/// What becomes of a player whose stream is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AfterMedia {
+    /// Another stream may follow under the same name (RTMP).
+    Wait,
+    /// It has played, and may ask for something else (RTSP).
+    Leave,
+    /// The connection has no other purpose (HTTP).
+    Close,
 }
 
 /// Why a connection ended, for the log.
@@ -168,6 +196,10 @@ impl Connection {
         Connection {
             transport: Transport::new(socket),
             protocol: Protocol::new(now),
+            presentation: None,
+            download: None,
+            other_bytes: (0, 0),
+            refusals: Throttle::default(),
             mailbox: Arc::new(Mailbox::new(id, peer.ip(), owner)),
             peer: shown,
             app: String::new(),
@@ -189,6 +221,7 @@ impl Connection {
             response_due: None,
             hls: None,
             stall_timeout: shared.stall_timeout,
+            max_queue: shared.session.limits.max_queued_output,
             opened: now,
             agent: None,
             captures: u32::from(recorder.is_some()),
@@ -206,7 +239,24 @@ impl Connection {
     }
 
     pub(super) fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        if let Some(datagrams) = self.datagrams() {
+            datagrams.deregister(registry);
+        }
         registry.deregister(&mut self.transport.socket)
+    }
+
+    /// Has ports watched that are not yet.
+    pub(super) fn register_ports(&mut self, registry: &Registry, token: Token) {
+        if let Some(datagrams) = self.datagrams() {
+            datagrams.register(registry, token);
+        }
+    }
+
+    /// Its ports have something.
+    pub(super) fn note_datagrams(&mut self) {
+        if let Some(datagrams) = self.datagrams() {
+            datagrams.may_read = true;
+        }
     }
 
     /// Remembers what the socket said.
@@ -240,10 +290,19 @@ impl Connection {
     pub(super) fn read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) {
         let (mut budget, mut answers) = (TURN_BYTES, TURN_ANSWERS);
         self.set_date();
+        if self.presentation.is_some() {
+            self.read_datagrams(cx);
+        }
         while !self.has_ended() && budget > 0 && answers > 0 {
             if !self.leftover.is_empty() && self.protocol.wants_input() {
                 let input = core::mem::take(&mut self.leftover);
                 self.take(cx, &input, &mut answers);
+            }
+            if self.has_tunnelled() {
+                let input = self.download.as_ref().map_or_else(Vec::new, Download::take);
+                budget = budget.saturating_sub(input.len());
+                self.take(cx, &input, &mut answers);
+                continue;
             }
             if !self.may_read || !self.leftover.is_empty() || !self.protocol.wants_input() {
                 // Nothing can be written that would let the session take more.
@@ -292,19 +351,29 @@ impl Connection {
     /// There is something to read or to take although no event will say so.
     pub(super) fn needs_read(&self) -> bool {
         self.is_broken
-            || ((self.may_read || !self.leftover.is_empty())
-                && self.protocol.wants_input()
-                && !self.has_ended())
+            || (!self.has_ended()
+                && (((self.may_read || !self.leftover.is_empty()) && self.protocol.wants_input())
+                    || self.has_tunnelled()
+                    || self.presentation.as_ref().is_some_and(|known| known.may_read())))
+    }
+
+    /// Requests wait in its tunnel, and can be taken.
+    fn has_tunnelled(&self) -> bool {
+        let tunnel = self.download.as_ref().filter(|_| self.leftover.is_empty());
+        tunnel.is_some_and(|tunnel| self.protocol.wants_input() && tunnel.may_read())
     }
 
     /// The last write has failed or was refused: its thread has to look at it.
     pub(super) fn is_troubled(&self) -> bool {
-        self.is_broken || self.stalled_since.is_some()
+        self.is_broken
+            || self.stalled_since.is_some()
+            || self.presentation.as_ref().is_some_and(|known| known.queued() > 0)
     }
 
     /// When to call [`Connection::handle_timeout`].
     pub(super) fn deadline(&self) -> Option<MonoTime> {
-        [self.protocol.poll_timeout(), self.stall_deadline(), self.response_deadline()]
+        let packets = self.presentation.as_ref().and_then(|known| known.deadline());
+        [self.protocol.poll_timeout(), self.stall_deadline(), self.response_deadline(), packets]
             .into_iter()
             .flatten()
             .min()
@@ -326,6 +395,10 @@ impl Connection {
                     },
                 );
             }
+        }
+        self.handle_receiver_timeout(cx);
+        if self.presentation.as_mut().is_some_and(|known| known.take_forgotten(cx.now)) {
+            self.close(cx, CloseReason::Done);
         }
         // To the byte: however little it takes at a time, it holds what the stream is done with.
         if self.response_deadline().is_some_and(|at| at <= cx.now) {
@@ -365,6 +438,8 @@ impl Connection {
                 }
                 Letter::Answer(id, response) => self.respond_late(cx, id, &response),
                 Letter::More(piece) => self.respond_more(cx, &piece),
+                Letter::Described(described) => self.described(cx, *described),
+                Letter::Redirect(redirect) => self.redirect(cx.now, &redirect),
                 Letter::Capture(switch) => {
                     if let Err(why) = self.switch_capture(cx.shared, &switch) {
                         // Nobody waits any more if this took long.
@@ -387,36 +462,59 @@ impl Connection {
     pub(super) fn form(&self) -> Form {
         match &self.protocol {
             Protocol::Http(session) => Form::Flv(session.framing().unwrap_or(Framing::Plain)),
+            Protocol::Rtsp(_) => match &self.presentation {
+                Some(known) => Form::Rtp(known.carrier()),
+                None => Form::Rtp(Carrier::NOTHING),
+            },
             _ => Form::Rtmp,
         }
     }
 
-    /// Queues tags for a player.
-    pub(super) fn offer(&mut self, stream: MessageStreamId, tags: Offer<'_>) -> Result<(), SendError> {
-        match &mut self.protocol {
-            Protocol::Rtmp(session) => session.send_encoded(stream, tags.rtmp()),
-            Protocol::Http(session) => {
-                let framing = session.framing().ok_or(SendError::NotOpen)?;
-                session.send_piece(tags.flv(framing))
-            }
-            Protocol::Unknown(_) => Err(SendError::NotOpen),
+    /// Queues tags for a player, in its form.
+    pub(super) fn offer(&mut self, stream: MessageStreamId, piece: &Piece) -> Result<(), SendError> {
+        match (&mut self.protocol, piece) {
+            (Protocol::Rtmp(session), Piece::Rtmp(tags)) => session.send_encoded(stream, tags),
+            (Protocol::Http(session), Piece::Flv(piece)) => session.send_piece(piece),
+            (Protocol::Rtsp(session), Piece::Rtp(packets)) => match &mut self.presentation {
+                Some(known) => known.send(session, packets, self.max_queue),
+                None => Err(SendError::NotOpen),
+            },
+            _ => Err(SendError::NotOpen),
         }
     }
 
-    /// Tells a player about its stream. Players over HTTP are told by [`Connection::end_response`] alone.
+    /// Its own address, as the client reaches it.
+    pub(super) fn local_ip(&self) -> Option<IpAddr> {
+        Some(self.transport.socket.local_addr().ok()?.ip().to_canonical())
+    }
+
+    /// Bytes that wait to be sent.
+    pub(super) fn queued(&self) -> usize {
+        self.protocol.output_len() + self.presentation.as_ref().map_or(0, |known| known.queued())
+    }
+
+    /// Tells a player about its stream. Players over HTTP and RTSP are told by [`Connection::end_media`] alone.
     pub(super) fn notify(&mut self, stream: MessageStreamId, notice: Notice) {
         if let Some(Err(misuse)) = self.protocol.rtmp().map(|session| session.notify(stream, notice)) {
             log::error!("{} notice on stream {stream}: {misuse}", self.id());
         }
     }
 
-    /// Ends the response that a stream is sent by: its stream is over. False if it is not sent by one; otherwise the
-    /// connection has no other purpose, and is to be closed.
-    pub(super) fn end_response(&mut self, now: MonoTime) -> bool {
-        let Some(session) = self.protocol.http() else { return false };
-        // Fails if the client has left.
-        let _ = session.end(now);
-        true
+    /// Its stream is over: ends the response that it is sent by over HTTP, says goodbye over RTSP, where `sender` is as it
+    /// stands.
+    pub(super) fn end_media(&mut self, now: MonoTime, sender: Option<&Sender>) -> AfterMedia {
+        match &mut self.protocol {
+            Protocol::Http(session) => {
+                // Fails if the client has left.
+                let _ = session.end(now);
+                AfterMedia::Close
+            }
+            Protocol::Rtsp(_) => {
+                self.end_presentation_media(now, sender);
+                AfterMedia::Leave
+            }
+            _ => AfterMedia::Wait,
+        }
     }
 
     /// The last words: called once, when the connection is over.
@@ -427,7 +525,7 @@ impl Connection {
         } else {
             self.transport.say_goodbye();
         }
-        let (bytes_in, bytes_out) = self.protocol.bytes();
+        let (bytes_in, bytes_out) = self.bytes();
         cx.shared.stats.connections.subtract(1);
         cx.shared.stats.bytes_in.add(bytes_in);
         cx.shared.stats.bytes_out.add(bytes_out);
@@ -443,16 +541,30 @@ impl Connection {
         );
     }
 
+    /// Bytes that have come and gone.
+    fn bytes(&self) -> (u64, u64) {
+        let packets = self.presentation.as_ref().map_or((0, 0), |known| known.bytes());
+        let all = [self.protocol.bytes(), packets, self.other_bytes];
+        all.into_iter()
+            .fold((0, 0), |(all_in, all_out), (bytes_in, bytes_out)| (all_in + bytes_in, all_out + bytes_out))
+    }
+
     /// Says why it will have ended, unless that is known.
     pub(super) fn note_end(&mut self, end: End) {
         self.end.get_or_insert(end);
     }
 
-    /// Tells an HTTP session the time of day, for what it says by itself.
+    /// Tells the session the time of day, for what it says by itself.
     fn set_date(&mut self) {
-        if let Some(session) = self.protocol.http() {
-            session.set_date(web::date());
+        match &mut self.protocol {
+            Protocol::Http(session) => session.set_date(web::date()),
+            Protocol::Rtsp(session) => session.set_date(web::date()),
+            _ => {}
         }
+    }
+
+    fn datagrams(&mut self) -> Option<&mut Datagrams> {
+        self.presentation.as_mut()?.datagrams.as_mut()
     }
 
     /// Hands bytes to the session; keeps what it does not take, and what `answers` is not enough for.
@@ -522,6 +634,7 @@ impl Connection {
             // Without a word: the session reports a proper end stream by stream, before.
             Some(End::PeerClosed) | None => Ending::Lost,
         };
+        self.finish_receiving(cx);
         for (stream, role) in core::mem::take(&mut self.streams) {
             self.end_role(cx, stream, role, ending);
         }

@@ -8,12 +8,15 @@
 //! Everything happens under one lock, held for microseconds: joining takes the snapshot and registers in one
 //! step, so no tag is lost or doubled.
 
+mod rtp;
+
 use super::{
     cache::{Gop, Headers, MAX_GOP_TIME},
     meter::{Measured, Meter},
     path::StreamPath,
     port::{Feed, FeedPort, Mailbox, Slot, Standing, Step},
     relay::StreamId,
+    rtsp::line::Line,
     shared_tag::SharedTag,
     tracks::Description,
 };
@@ -74,6 +77,8 @@ struct State {
     epoch: u64,
     headers: Headers,
     gop: Gop,
+    /// Its packets, from the first player over RTSP on.
+    line: Option<Line>,
     timeline: Timeline,
     start: Start,
     last_video: Option<MonoTime>,
@@ -222,6 +227,7 @@ impl Hub {
             epoch: 0,
             headers: Headers::default(),
             gop: Gop::new(gop_bytes),
+            line: None,
             timeline: Timeline::default(),
             start: Start::Awaited,
             last_video: None,
@@ -324,6 +330,9 @@ impl Hub {
         }
         if state.meter.note(&tag) {
             state.description = None;
+        }
+        if state.line.as_mut().is_some_and(|line| !line.number(now, &tag)) {
+            state.line = None;
         }
         if tag.role() != TagRole::ClearMetadata {
             state.announce(|| Step::Tag(tag.clone(), now));
@@ -584,6 +593,7 @@ impl State {
         self.publisher = Publisher::Nobody;
         self.headers = Headers::default();
         self.gop.clear();
+        self.line = None;
         self.began = None;
         self.meter = Meter::default();
         self.description = None;

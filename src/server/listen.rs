@@ -33,6 +33,8 @@ pub enum Scheme {
     Rtmp,
     /// HTTP.
     Http,
+    /// RTSP.
+    Rtsp,
 }
 
 impl Scheme {
@@ -41,14 +43,18 @@ impl Scheme {
         match self {
             Scheme::Rtmp => "rtmp",
             Scheme::Http => "http",
+            Scheme::Rtsp => "rtsp",
         }
     }
 
     /// The port that URLs leave out.
-    const fn default_port(self) -> u16 {
-        match self {
-            Scheme::Rtmp => 1935,
-            Scheme::Http => 80,
+    const fn default_port(self, is_tls: bool) -> u16 {
+        match (self, is_tls) {
+            (Scheme::Rtmp, false) => 1935,
+            (Scheme::Http, false) => 80,
+            (Scheme::Rtsp, false) => 554,
+            (Scheme::Rtmp | Scheme::Http, true) => 443,
+            (Scheme::Rtsp, true) => 322,
         }
     }
 
@@ -57,6 +63,7 @@ impl Scheme {
         match self {
             Scheme::Rtmp => 1935,
             Scheme::Http => 8080,
+            Scheme::Rtsp => 8554,
         }
     }
 
@@ -73,8 +80,13 @@ impl Scheme {
             IpAddr::V6(ip) => format!("[{ip}]"),
             IpAddr::V4(ip) => ip.to_string(),
         };
-        let url = format!("{}://{host}", self.name());
-        if address.port() == self.default_port() { url } else { format!("{url}:{}", address.port()) }
+        self.url_of(&host, address.port(), false)
+    }
+
+    /// `rtmp://HOST:PORT`, or `rtmps://...`; the host as it stands in a URL.
+    pub(super) fn url_of(self, host: &str, port: u16, is_tls: bool) -> String {
+        let url = format!("{}{}://{host}", self.name(), if is_tls { "s" } else { "" });
+        if port == self.default_port(is_tls) { url } else { format!("{url}:{port}") }
     }
 }
 
@@ -150,7 +162,17 @@ mod tests {
         assert_eq!(url(Scheme::Http, &both).as_deref(), Some("http://localhost:8080"));
         assert_eq!(url(Scheme::Http, &["10.0.0.1:80", "[::1]:81"]).as_deref(), Some("http://10.0.0.1"));
         assert_eq!(url(Scheme::Rtmp, &["[::1]:81"]).as_deref(), Some("rtmp://[::1]:81"));
+        assert_eq!(url(Scheme::Rtsp, &["[::]:1935", "[::]:8554"]).as_deref(), Some("rtsp://localhost:8554"));
         assert_eq!(url(Scheme::Rtmp, &[]), None);
+        for (scheme, port, plain, sealed) in [
+            (Scheme::Rtmp, 443, "rtmp://h:443", "rtmps://h"),
+            (Scheme::Http, 80, "http://h", "https://h:80"),
+            (Scheme::Rtsp, 554, "rtsp://h", "rtsps://h:554"),
+            (Scheme::Rtsp, 322, "rtsp://h:322", "rtsps://h"),
+        ] {
+            assert_eq!(scheme.url_of("h", port, false), plain);
+            assert_eq!(scheme.url_of("h", port, true), sealed);
+        }
     }
 
     /// Stays below what Linux allows (`net.core.somaxconn`), and above what it once allowed.

@@ -11,6 +11,8 @@
 //! weir-repair    mends what an earlier run left unfinished there, at the start
 //! weir-hls-N     cuts one live stream into segments and answers who asks for them (--hls)
 //! weir-capture   writes pcap files (--capture)
+//! weir-group-N   sends one live stream to a multicast group (--rtsp-multicast)
+//! weir-describe  waits for a stream to show its tracks (rtsp)
 //! weir-api       answers what is asked about the server itself (web/api)
 //! ```
 //!
@@ -31,7 +33,7 @@
 //! | `jobs`, `tap` | blocking threads, and a stream as one of them hears it |
 //! | `source`, `relay`, `record`, `hls`, `media`, `demo` | streams that weir feeds, sends on, writes to files and cuts into segments; files opened |
 //! | `client` | the other side of RTMP, blocking |
-//! | `protocol`, `requests`, `web` | what a connection speaks; what RTMP's requests mean; what HTTP's do, and the pages for browsers |
+//! | `protocol`, `requests`, `web`, `rtsp` | what a connection speaks; what RTMP's requests mean; what HTTP's do, and the pages for browsers; what RTSP's do, and packets |
 //! | `transport`, `tls` | a connection's socket, and TLS around it; the certificate |
 //! | `report`, `meter`, `tracks` | what there is to tell about connections and streams |
 //! | `config`, `listen` | what a server is started with; the sockets that clients connect to |
@@ -68,6 +70,7 @@ pub mod relay;
 mod report;
 mod requests;
 mod room;
+mod rtsp;
 mod shared_tag;
 mod signals;
 mod sockets;
@@ -97,6 +100,7 @@ pub use networks::{BadNetwork, Networks};
 pub use path::{MAX_PATH_LEN, PathError, StreamPath};
 pub use record::{NameTemplate, Pattern, RecordConfig, RecordFormat};
 pub use registry::MAX_HUBS;
+pub use rtsp::{BadMulticastNet, DEFAULT_PORTS, MulticastNet, RtspConfig};
 pub use signals::{Asked, Signals};
 pub use stats::Stats;
 pub use tls::{TlsConfig, TlsError};
@@ -122,7 +126,7 @@ use core::{
     fmt,
     hash::{BuildHasher, Hasher},
     net::SocketAddr,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::Duration,
 };
 use crossbeam_channel::unbounded;
@@ -134,6 +138,7 @@ use reactor::Reactor;
 use record::Recordings;
 use registry::{Policy, Publishing, Registry};
 use relay::ServerId;
+use rtsp::Rtsp;
 use sockets::Sockets;
 use source::Retry;
 use std::{
@@ -201,10 +206,12 @@ struct Shared {
     vod: Option<Vod>,
     recordings: Option<Recordings>,
     segmenters: Segmenters,
+    rtsp: Rtsp,
     tls: Option<Tls>,
     api: Api,
     is_stopping: AtomicBool,
     seeds: RandomState,
+    seeds_given: AtomicU64,
 }
 
 impl Server {
@@ -279,6 +286,7 @@ impl Server {
             vod,
             recordings,
             segmenters: Segmenters::new(config.hls, config.hls_idle, config.resume_window),
+            rtsp: Rtsp::new(config.rtsp, config.max_queue),
             tls,
             api: Api::new(
                 Access::new(config.admin_token.as_ref()),
@@ -289,6 +297,7 @@ impl Server {
             ),
             is_stopping: AtomicBool::new(false),
             seeds,
+            seeds_given: AtomicU64::new(1),
         });
         let reactor = Reactor::new(
             shared.clone(),
@@ -421,10 +430,15 @@ impl Shared {
         self.recordings.as_ref()?.current(path)
     }
 
+    /// Nobody publishes it, and a client of RTSP may mean a file by it.
+    fn may_be_file(&self, path: &StreamPath) -> bool {
+        !self.registry.is_live(path) && self.vod.as_ref().is_some_and(|vod| vod.may_have(path))
+    }
+
     /// Another one for every session.
     fn seed(&self) -> u64 {
         let mut hasher = self.seeds.build_hasher();
-        hasher.write_u64(self.stats.accepted.value());
+        hasher.write_u64(self.seeds_given.fetch_add(1, Ordering::Relaxed));
         hasher.finish()
     }
 

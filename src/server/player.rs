@@ -6,6 +6,7 @@
 
 use super::{
     connection::Connection,
+    path::StreamPath,
     registry::HubHandle,
     report::{ConnectionFacts, State},
     shared_tag::{Form, SharedTag},
@@ -20,6 +21,7 @@ use crate::{
         MessageStreamId,
         session::{RequestId, Sent, Wanted},
     },
+    rtsp,
 };
 use alloc::boxed::Box;
 use core::time::Duration;
@@ -44,6 +46,8 @@ pub(super) enum Action {
     Ask { request: RequestId, ask: Ask },
     /// The same of a client of HTTP, which wants a file as it is.
     Fetch { id: http::RequestId, request: Box<http::Request> },
+    /// The same of a client of RTSP: the request that has to wait until the file is open.
+    Open { request: rtsp::RequestId, event: Box<rtsp::Event>, path: StreamPath },
 }
 
 /// What a client asked for of a live stream. Goes with its connection when that moves to another thread.
@@ -114,13 +118,13 @@ impl Action {
             | Action::ReceiveAudio { stream, .. }
             | Action::ReceiveVideo { stream, .. }
             | Action::Buffer { stream, .. } => Some(*stream),
-            Action::Ask { .. } | Action::Fetch { .. } => None,
+            Action::Ask { .. } | Action::Fetch { .. } | Action::Open { .. } => None,
         }
     }
 
     /// Whether only a thread that may wait for the disk can do it.
     pub(super) fn needs_file(&self) -> bool {
-        matches!(self, Action::Ask { .. } | Action::Fetch { .. })
+        matches!(self, Action::Ask { .. } | Action::Fetch { .. } | Action::Open { .. })
     }
 }
 
@@ -418,7 +422,7 @@ impl Player {
             connection.id(),
             connection.peer,
             hub.path(),
-            connection.protocol.output_len(),
+            connection.queued(),
             rules.max_queue,
         );
     }

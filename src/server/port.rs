@@ -5,8 +5,14 @@
 //! bounded. Tags wait in a bounded one, of [`FEED_BYTES`] at most; a publisher never waits for room in it (see `hub`).
 
 use super::{
-    capture::Switch, connection::Connection, merge::Merge, player::Action, registry::HubHandle,
-    report::Question, shared_tag::SharedTag,
+    capture::Switch,
+    connection::Connection,
+    merge::Merge,
+    player::Action,
+    registry::HubHandle,
+    report::{Protocol, Question},
+    rtsp::{Described, Redirect},
+    shared_tag::SharedTag,
 };
 use crate::{
     base::{MonoTime, Payload},
@@ -260,8 +266,8 @@ pub(super) struct Mailbox {
 pub(super) struct Feeder {
     /// The flag that says so.
     pub(super) kind: FeederKind,
-    /// Host and port of the server that it comes from.
-    pub(super) address: Option<String>,
+    /// How, and host and port of the server that it comes from.
+    pub(super) server: Option<(Protocol, String)>,
     /// What it reads, as the log names it.
     pub(super) name: String,
 }
@@ -299,6 +305,10 @@ pub(super) enum Letter {
     Answer(RequestId, Box<Response>),
     /// More of an endless answer, which is left out while what came before it waits for the socket.
     More(Payload),
+    /// What a stream has, for a request that had to wait (RTSP).
+    Described(Box<Described>),
+    /// Go elsewhere (RTSP).
+    Redirect(Redirect),
     /// Begin or end its capture.
     Capture(Switch),
 }
@@ -339,6 +349,11 @@ impl Mailbox {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.close.get_or_insert(why);
         state.owner.send(Control::Mail(self.id));
+    }
+
+    /// Has the owner look at the connection.
+    pub(super) fn knock(&self) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).owner.send(Control::Mail(self.id));
     }
 
     /// Leaves a word.

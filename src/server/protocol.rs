@@ -1,16 +1,16 @@
 //! What a connection speaks, and the drive loop's view of it: bytes in, bytes out, one deadline.
 //!
 //! Its first bytes decide ([`base::sniff`]). Before them nothing is said, which suits all protocols that are taken: their clients speak first.
-//! What the events of a session mean is in `requests` (RTMP) and `web` (HTTP).
+//! What the events of a session mean is in `requests` (RTMP), `web` (HTTP) and `rtsp`.
 //! Bounds: [`MAX_METHOD`] undecided bytes, for [`FIRST_BYTES`].
 
-use super::{Shared, web};
+use super::{Shared, rtsp::tunnel::Upload, web};
 use crate::{
     base::{
         self, CloseReason, MonoTime, State,
         sniff::{MAX_METHOD, Sniff},
     },
-    http, rtmp,
+    http, rtmp, rtsp,
 };
 use alloc::{sync::Arc, vec::Vec};
 use core::{fmt, time::Duration};
@@ -30,6 +30,10 @@ pub(super) enum Protocol {
     Rtmp(rtmp::Session),
     /// HTTP, WebSockets among it.
     Http(http::Session),
+    /// RTSP.
+    Rtsp(rtsp::Session),
+    /// Requests of RTSP for another connection.
+    Upload(Upload),
 }
 
 /// What has come so far.
@@ -48,15 +52,21 @@ pub(super) enum Failure {
     Rtmp(rtmp::Error),
     /// Said by HTTP.
     Http(http::Error),
+    /// Said by RTSP.
+    Rtsp(rtsp::Error),
+    /// A tunnel brought no base64.
+    Upload,
 }
 
 /// Calls the session, whichever it is.
 macro_rules! session {
-    ($self:ident, $unknown:ident => $else:expr, $session:ident => $call:expr) => {
+    ($self:ident, $unknown:ident => $else:expr, $upload:ident => $other:expr, $session:ident => $call:expr) => {
         match $self {
             Protocol::Unknown($unknown) => $else,
             Protocol::Rtmp($session) => $call,
             Protocol::Http($session) => $call,
+            Protocol::Rtsp($session) => $call,
+            Protocol::Upload($upload) => $other,
         }
     };
 }
@@ -84,6 +94,14 @@ impl Protocol {
         }
     }
 
+    /// The RTSP session, if it is one.
+    pub(super) fn rtsp(&mut self) -> Option<&mut rtsp::Session> {
+        match self {
+            Protocol::Rtsp(session) => Some(session),
+            _ => None,
+        }
+    }
+
     /// See the sessions. Of a fresh connection everything is taken, up to the bytes that decide.
     pub(super) fn handle_input(
         &mut self,
@@ -94,6 +112,8 @@ impl Protocol {
         match self {
             Protocol::Rtmp(session) => session.handle_input(now, input).map_err(Failure::Rtmp),
             Protocol::Http(session) => session.handle_input(now, input).map_err(Failure::Http),
+            Protocol::Rtsp(session) => session.handle_input(now, input).map_err(Failure::Rtsp),
+            Protocol::Upload(upload) => upload.handle_input(input).ok_or(Failure::Upload),
             Protocol::Unknown(unknown) => {
                 let held = unknown.first.len();
                 let looked_at = input.len().min(MAX_METHOD + 1 - held);
@@ -105,6 +125,10 @@ impl Protocol {
                         // It may answer the first bytes by itself.
                         session.set_date(web::date());
                         Protocol::Http(session)
+                    }
+                    Sniff::Rtsp => {
+                        let config = shared.rtsp.session.clone();
+                        Protocol::Rtsp(rtsp::Session::server(config, shared.seed(), now))
                     }
                     // RTMP's session says what is wrong with the rest.
                     _ => Protocol::Rtmp(rtmp::Session::server(shared.session.clone(), shared.seed(), now)),
@@ -126,6 +150,11 @@ impl Protocol {
             }
             Protocol::Rtmp(session) => session.handle_eof(now).map_err(Failure::Rtmp),
             Protocol::Http(session) => session.handle_eof(now).map_err(Failure::Http),
+            Protocol::Rtsp(session) => session.handle_eof(now).map_err(Failure::Rtsp),
+            Protocol::Upload(upload) => {
+                upload.is_closed = true;
+                Ok(())
+            }
         }
     }
 
@@ -134,40 +163,47 @@ impl Protocol {
             Protocol::Unknown(_) => Err(Failure::Silent),
             Protocol::Rtmp(session) => session.handle_timeout(now).map_err(Failure::Rtmp),
             Protocol::Http(session) => session.handle_timeout(now).map_err(Failure::Http),
+            Protocol::Rtsp(session) => session.handle_timeout(now).map_err(Failure::Rtsp),
+            Protocol::Upload(_) => Ok(()),
         }
     }
 
     pub(super) fn poll_timeout(&self) -> Option<MonoTime> {
-        session!(self, unknown => Some(unknown.deadline), session => session.poll_timeout())
+        session!(self, unknown => Some(unknown.deadline), _upload => None, session => session.poll_timeout())
     }
 
     pub(super) fn close(&mut self, now: MonoTime, why: CloseReason) {
-        session!(self, unknown => unknown.state = State::Closed, session => session.close(now, why));
+        session!(
+            self,
+            unknown => unknown.state = State::Closed,
+            upload => upload.is_closed = true,
+            session => session.close(now, why)
+        );
     }
 
     pub(super) fn state(&self) -> State {
-        session!(self, unknown => unknown.state, session => session.state())
+        session!(self, unknown => unknown.state, upload => upload.state(), session => session.state())
     }
 
     pub(super) fn wants_input(&self) -> bool {
-        session!(self, _unknown => true, session => session.wants_input())
+        session!(self, _unknown => true, upload => upload.wants_input(), session => session.wants_input())
     }
 
     pub(super) fn output_len(&self) -> usize {
-        session!(self, _unknown => 0, session => session.output_len())
+        session!(self, _unknown => 0, _upload => 0, session => session.output_len())
     }
 
     pub(super) fn output<'a>(&'a self, slices: &mut [&'a [u8]]) -> usize {
-        session!(self, _unknown => 0, session => session.output(slices))
+        session!(self, _unknown => 0, _upload => 0, session => session.output(slices))
     }
 
     pub(super) fn advance_output(&mut self, written: usize) {
-        session!(self, _unknown => {}, session => session.advance_output(written));
+        session!(self, _unknown => {}, _upload => {}, session => session.advance_output(written));
     }
 
     /// Bytes taken from the peer and written to it.
     pub(super) fn bytes(&self) -> (u64, u64) {
-        session!(self, unknown => (unknown.first.len() as u64, 0), session => {
+        session!(self, unknown => (unknown.first.len() as u64, 0), upload => (upload.bytes_in, 0), session => {
             let stats = session.stats();
             (stats.bytes_in, stats.bytes_out)
         })
@@ -180,6 +216,8 @@ impl fmt::Display for Failure {
             Failure::Silent => f.write_str("it said nothing"),
             Failure::Rtmp(error) => write!(f, "{error}"),
             Failure::Http(error) => write!(f, "{error}"),
+            Failure::Rtsp(error) => write!(f, "{error}"),
+            Failure::Upload => f.write_str("the tunnel brings no base64"),
         }
     }
 }

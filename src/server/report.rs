@@ -94,6 +94,7 @@ pub(super) struct ConnectionFacts {
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Protocol {
     Rtmp,
+    Rtsp,
     HttpFlv,
     WsFlv,
     /// It asked for a file of a stream in segments last.
@@ -137,12 +138,20 @@ pub(super) struct Capture {
 
 impl Protocol {
     /// All of them.
-    pub(super) const ALL: [Protocol; 6] =
-        [Protocol::Rtmp, Protocol::HttpFlv, Protocol::WsFlv, Protocol::Hls, Protocol::File, Protocol::Http];
+    pub(super) const ALL: [Protocol; 7] = [
+        Protocol::Rtmp,
+        Protocol::Rtsp,
+        Protocol::HttpFlv,
+        Protocol::WsFlv,
+        Protocol::Hls,
+        Protocol::File,
+        Protocol::Http,
+    ];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
             Protocol::Rtmp => "rtmp",
+            Protocol::Rtsp => "rtsp",
             Protocol::HttpFlv => "http-flv",
             Protocol::WsFlv => "ws-flv",
             Protocol::Hls => "hls",

@@ -33,13 +33,17 @@ impl Connection {
         let mut any = false;
         loop {
             match &mut self.protocol {
-                Protocol::Unknown(_) => break,
+                Protocol::Unknown(_) | Protocol::Upload(_) => break,
                 Protocol::Rtmp(session) => match session.poll_event() {
                     Some(event) => self.handle_event(cx, event),
                     None => break,
                 },
                 Protocol::Http(session) => match session.poll_event() {
                     Some(event) => self.handle_http(cx, event),
+                    None => break,
+                },
+                Protocol::Rtsp(session) => match session.poll_event() {
+                    Some(event) => self.handle_rtsp(cx, event),
                     None => break,
                 },
             }

@@ -7,13 +7,14 @@
 
 use super::{
     cache::Headers,
-    connection::Connection,
+    connection::{AfterMedia, Connection},
     hub::{MAX_KEYFRAME_WAIT, Snapshot, VIDEO_GONE_AFTER},
     player::{Admission, Media, Player, Rules, Terms},
     port::{Slot, Step},
     registry::HubHandle,
     report::{Facts, State},
-    shared_tag::{Bundle, Form, Offer, SharedTag},
+    rtsp::line::Reports,
+    shared_tag::{Form, Piece, SharedTag},
     sockets::Sockets,
     staging::{Staged, Staging},
     stats::Stats,
@@ -56,6 +57,8 @@ pub(super) struct Room {
     version: u32,
     last_video: Option<MonoTime>,
     last_keyframe: Option<MonoTime>,
+    /// For players over RTSP.
+    reports: Reports,
 }
 
 struct Gathered {
@@ -78,6 +81,17 @@ pub(super) struct Floor<'a> {
 }
 
 impl Floor<'_> {
+    /// Does away with a player whose stream is over.
+    fn see_off(&mut self, after: AfterMedia, player: &Player) {
+        match after {
+            AfterMedia::Wait => {}
+            AfterMedia::Leave => {
+                self.over.push((player.index, player.stream, Sent { duration: 0, bytes: 0 }))
+            }
+            AfterMedia::Close => self.closing.push((player.index, CloseReason::Done)),
+        }
+    }
+
     /// Writes what waits for a connection.
     fn flush(&mut self, index: usize) {
         let Some(connection) = self.sockets.get_mut(index) else { return };
@@ -103,6 +117,7 @@ impl Room {
             version: 0,
             last_video: None,
             last_keyframe: None,
+            reports: Reports::default(),
         };
         room.adopt(now, snapshot);
         room
@@ -124,6 +139,13 @@ impl Room {
         if must_wait {
             player.await_keyframe();
         }
+        if let Form::Rtp(_) = player.form {
+            if let Some(newest) = snapshot.gop.iter().rev().find_map(|tag| tag.numbered()) {
+                self.reports.note(newest);
+            }
+            let first = snapshot.gop.iter().find_map(|tag| Some((tag.numbered()?, tag.tag())));
+            connection.begin_rtp(floor.rules.now, first);
+        }
         if terms.is_paused {
             player.lacks_headers();
             return self.players.push(player);
@@ -137,7 +159,7 @@ impl Room {
                 continue;
             }
             player.note_sent(tag);
-            if offer(connection, stream, tag, floor.rules.now) == Err(SendError::WouldExceed) {
+            if offer(connection, stream, player.form, tag, floor.rules.now) == Err(SendError::WouldExceed) {
                 player.fall_behind(floor.rules.now);
                 if tag.is_configuration() {
                     player.lacks_headers();
@@ -243,6 +265,7 @@ impl Room {
         self.due = None;
         self.gathered_bytes = 0;
         let gathered = core::mem::take(&mut self.gathered);
+        self.report(floor, &gathered);
         let others = self.hand_out_whole(floor, &gathered);
         for Gathered { step, tag } in &gathered {
             let before = self.version;
@@ -259,6 +282,32 @@ impl Room {
         self.first = self.first.wrapping_add(1);
     }
 
+    /// Tells players over RTSP what time it is in the stream, and sends them away if it is another stream from here on.
+    fn report(&mut self, floor: &mut Floor<'_>, gathered: &[Gathered]) {
+        let is_rtp = |player: &&Player| matches!(player.form, Form::Rtp(_));
+        if !self.players.iter().any(|player| is_rtp(&player)) {
+            return;
+        }
+        let now = floor.rules.now;
+        if let Some(newest) = gathered.iter().rev().find_map(|gathered| gathered.tag.numbered()) {
+            self.reports.note(newest);
+        }
+        let unnumbered = |gathered: &&Gathered| gathered.tag.is_frame() && gathered.tag.numbered().is_none();
+        if let Some(Gathered { step, .. }) = gathered.iter().find(unnumbered) {
+            for player in self.players.iter().filter(is_rtp).filter(|player| player.since < *step) {
+                let Some(connection) = floor.sockets.get_mut(player.index) else { continue };
+                let after = connection.end_media(now, self.reports.sender());
+                floor.see_off(after, player);
+            }
+        }
+        let Some(sender) = self.reports.due(now) else { return };
+        for player in self.players.iter().filter(is_rtp) {
+            if let Some(connection) = floor.sockets.get_mut(player.index) {
+                connection.report_rtp(sender);
+            }
+        }
+    }
+
     /// Writes everything to those who simply take it; returns the others.
     fn hand_out_whole(&mut self, floor: &mut Floor<'_>, gathered: &[Gathered]) -> Vec<usize> {
         let count = self.players.len();
@@ -270,25 +319,35 @@ impl Room {
             others.extend(order);
             return others;
         }
-        let bundle = Bundle::new(gathered.iter().map(|gathered| &*gathered.tag));
         let version = self.version_after(gathered);
         others.extend(order.clone().filter(|&at| !takes_all(&self.players[at])));
-        for form in Form::ALL {
+        let mut forms: Vec<Form> = Vec::new();
+        for player in self.players.iter().filter(|player| takes_all(player)) {
+            if !forms.contains(&player.form) {
+                forms.push(player.form);
+            }
+        }
+        for form in forms {
             let takes = |player: &Player| player.form == form && takes_all(player);
             let takers = self.players.iter().filter(|player| takes(player)).count();
-            if takers == 0 {
-                continue;
-            }
-            let staged = floor.staging.stage(bundle.bytes(form), takers);
+            let tags = gathered.iter().map(|gathered| &*gathered.tag);
+            // Whoever knows another stream by RTP has been sent away.
+            let Some(piece) = Piece::of(form, tags) else { continue };
+            let staged = floor.staging.stage(piece.bytes(), takers);
             for at in order.clone() {
                 let player = &mut self.players[at];
                 if !takes(player) {
                     continue;
                 }
                 let Some(connection) = floor.sockets.get_mut(player.index) else { continue };
-                if connection.offer(player.stream, Offer::Bundle(&bundle)).is_err() {
+                if connection.offer(player.stream, &piece).is_err() {
                     others.push(at);
                     continue;
+                }
+                if let Form::Rtp(_) = form {
+                    gathered
+                        .iter()
+                        .for_each(|gathered| connection.report_first(floor.rules.now, &gathered.tag));
                 }
                 // Whoever takes everything lacks nothing.
                 if version != self.version {
@@ -320,11 +379,12 @@ impl Room {
             has_video: is_recent(self.last_video, rules.now, VIDEO_GONE_AFTER),
             has_keyframes: is_recent(self.last_keyframe, rules.now, MAX_KEYFRAME_WAIT),
         };
-        let admitted = player.admit(tag, connection.protocol.output_len(), media, rules);
+        let admitted = player.admit(tag, connection.queued(), media, rules);
         if admitted == Admission::Resume && player.version != self.version {
             let headers = self.headers.at(tag.tag().timestamp);
             let mut wanted = headers.iter().filter(|header| player.wants(header.tag().kind));
-            if wanted.any(|header| offer(connection, player.stream, header, rules.now).is_err()) {
+            if wanted.any(|header| offer(connection, player.stream, player.form, header, rules.now).is_err())
+            {
                 return player.fall_behind(rules.now);
             }
             player.version = self.version;
@@ -341,7 +401,7 @@ impl Room {
             Admission::Yes => {}
             Admission::Resume => player.resumed(connection, &self.hub),
         }
-        match offer(connection, player.stream, tag, rules.now) {
+        match offer(connection, player.stream, player.form, tag, rules.now) {
             Ok(()) => {
                 player.note_sent(tag);
                 if was_current {
@@ -411,13 +471,15 @@ impl Room {
             let notice = if is_live { Notice::Published } else { Notice::Unpublished };
             let Some(connection) = floor.sockets.get_mut(player.index) else { continue };
             // A publisher that comes and goes must not fill the queue of a player that reads nothing.
-            if connection.protocol.output_len() > floor.rules.max_queue {
+            if connection.queued() > floor.rules.max_queue {
                 floor.closing.push((player.index, CloseReason::TooSlow));
             } else {
                 connection.notify(player.stream, notice);
                 // At once, so that nothing of the next publisher comes behind it.
-                if !is_live && connection.end_response(floor.rules.now) {
-                    floor.closing.push((player.index, CloseReason::Done));
+                let sender = self.reports.sender();
+                if !is_live {
+                    let after = connection.end_media(floor.rules.now, sender);
+                    floor.see_off(after, player);
                 }
             }
         }
@@ -429,16 +491,24 @@ impl Room {
 fn offer(
     connection: &mut Connection,
     stream: MessageStreamId,
+    form: Form,
     tag: &SharedTag,
     now: MonoTime,
 ) -> Result<(), SendError> {
-    match connection.offer(stream, Offer::Tag(tag)) {
+    if matches!(form, Form::Rtp(_)) && !tag.is_frame() {
+        // What it says comes with each keyframe.
+        return Ok(());
+    }
+    let Some(piece) = tag.piece(form) else { return Err(SendError::NotOpen) };
+    match connection.offer(stream, &piece) {
         Err(SendError::WouldExceed) => {
             connection.flush(now);
-            connection.offer(stream, Offer::Tag(tag))
+            connection.offer(stream, &piece)
         }
         result => result,
-    }
+    }?;
+    connection.report_first(now, tag);
+    Ok(())
 }
 
 fn flush(

@@ -1,15 +1,20 @@
 //! A tag on its way through the server: classified once, shared by all threads; and its bytes in each form that players
 //! take, alone or as a piece with others.
 
-use super::SEND_CHUNK_SIZE;
+use super::{
+    SEND_CHUNK_SIZE,
+    rtsp::{
+        line::Numbered,
+        packets::{Carrier, Packets},
+    },
+};
 use crate::{
     base::Timestamp,
     flv::{Tag, TagKind, TagRole, Timeline, configuration::Held, writer},
-    http::{Framing, Piece},
+    http::{self, Framing},
     rtmp::{MessageStreamId, chunk::EncodedTags},
 };
-use alloc::{sync::Arc, vec::Vec};
-use core::cell::OnceCell;
+use alloc::{borrow::Cow, boxed::Box, sync::Arc};
 use std::sync::OnceLock;
 
 /// In which form a player gets tags.
@@ -19,29 +24,43 @@ pub(super) enum Form {
     Rtmp,
     /// As a part of an FLV file, with that around it.
     Flv(Framing),
+    /// As packets of RTP, carried so.
+    Rtp(Carrier),
 }
 
-impl Form {
-    /// Every one of them.
-    pub(super) const ALL: [Form; 4] =
-        [Form::Rtmp, Form::Flv(Framing::Plain), Form::Flv(Framing::Chunked), Form::Flv(Framing::WebSocket)];
+/// Tags in a form that players take.
+#[derive(Clone, Debug)]
+pub(super) enum Piece {
+    Rtmp(EncodedTags),
+    Flv(http::Piece),
+    Rtp(Packets),
 }
 
-/// Tags for a player, in whichever form it takes; built when the first one needs it.
-#[derive(Clone, Copy)]
-pub(super) enum Offer<'a> {
-    /// One alone, whose bytes are held as long as the tag.
-    Tag(&'a SharedTag),
-    /// Several as one piece.
-    Bundle(&'a Bundle<'a>),
-}
+impl Piece {
+    /// Several tags as one, which is not held. `None` if some of them have no number in RTP: the stream is another by now than the
+    /// one that such players know.
+    pub(super) fn of<'a>(form: Form, tags: impl Iterator<Item = &'a SharedTag> + Clone) -> Option<Piece> {
+        Some(match form {
+            Form::Rtmp => Piece::Rtmp(encode_all(tags)),
+            Form::Flv(framing) => Piece::Flv(flv_of(framing, tags)),
+            Form::Rtp(carrier) => {
+                let frames = tags.filter(|tag| tag.is_frame());
+                if !frames.clone().all(|tag| tag.numbered().is_some()) {
+                    return None;
+                }
+                Piece::Rtp(Packets::new(carrier, frames.filter_map(|tag| Some((&tag.tag, tag.numbered()?)))))
+            }
+        })
+    }
 
-/// Tags that were gathered.
-pub(super) struct Bundle<'a> {
-    tags: Vec<&'a SharedTag>,
-    rtmp: OnceCell<EncodedTags>,
-    /// By framing.
-    flv: [OnceCell<Piece>; 3],
+    /// The bytes that are written, where they are one piece.
+    pub(super) fn bytes(&self) -> &[u8] {
+        match self {
+            Piece::Rtmp(tags) => tags.bytes(),
+            Piece::Flv(piece) => piece.bytes(),
+            Piece::Rtp(packets) => packets.bytes(),
+        }
+    }
 }
 
 /// A tag and what every player of it needs.
@@ -49,15 +68,21 @@ pub(super) struct Bundle<'a> {
 pub(super) struct SharedTag {
     tag: Tag,
     role: TagRole,
-    rtmp: OnceLock<EncodedTags>,
+    rtmp: OnceLock<Piece>,
     flv: OnceLock<Piece>,
+    /// Its place among the packets of its stream, once somebody plays that by RTP.
+    numbered: OnceLock<Box<Numbered>>,
 }
 
 impl SharedTag {
     /// Classifies `tag`.
     pub(super) fn new(tag: Tag) -> SharedTag {
         let role = tag.classify().role;
-        SharedTag { tag, role, rtmp: OnceLock::new(), flv: OnceLock::new() }
+        SharedTag::of(tag, role)
+    }
+
+    fn of(tag: Tag, role: TagRole) -> SharedTag {
+        SharedTag { tag, role, rtmp: OnceLock::new(), flv: OnceLock::new(), numbered: OnceLock::new() }
     }
 
     /// The tag itself.
@@ -75,15 +100,33 @@ impl SharedTag {
         self.role
     }
 
-    /// As chunks for the message stream id and chunk size that nearly every player has; built on first use, and
-    /// held as long as the tag.
-    fn encoded(&self) -> &EncodedTags {
-        self.rtmp.get_or_init(|| encode_all([self]))
+    /// In a form that players take. Built on first use and held as long as the tag, in the ways that nearly all players
+    /// have: chunks for the first message stream, FLV without framing, which each session puts around it, and RTP carried
+    /// as most clients ask for it. As [`Piece::of`].
+    pub(super) fn piece(&self, form: Form) -> Option<Cow<'_, Piece>> {
+        let held = match form {
+            Form::Rtmp => self.rtmp.get_or_init(|| Piece::Rtmp(encode_all([self]))),
+            Form::Flv(_) => self.flv.get_or_init(|| Piece::Flv(flv_of(Framing::Plain, [self]))),
+            Form::Rtp(carrier) => {
+                let numbered = self.numbered()?;
+                let build = || Piece::Rtp(Packets::new(carrier, [(&self.tag, numbered)].into_iter()));
+                match numbered.held(carrier) {
+                    Some(held) => held.get_or_init(build),
+                    None => return Some(Cow::Owned(build())),
+                }
+            }
+        };
+        Some(Cow::Borrowed(held))
     }
 
-    /// As a part of an FLV file; each session puts its own few bytes around it.
-    fn flv(&self) -> &Piece {
-        self.flv.get_or_init(|| flv_of(Framing::Plain, [self]))
+    /// Its place among the packets of its stream.
+    pub(super) fn numbered(&self) -> Option<&Numbered> {
+        self.numbered.get().map(|numbered| &**numbered)
+    }
+
+    /// Gives it its place, unless it has one.
+    pub(super) fn number(&self, numbered: Numbered) {
+        let _ = self.numbered.set(Box::new(numbered));
     }
 
     /// A picture that needs earlier ones.
@@ -111,7 +154,7 @@ impl SharedTag {
     /// The same tag at another time; shares the body.
     pub(super) fn at(&self, timestamp: Timestamp) -> SharedTag {
         let tag = Tag { timestamp, ..self.tag.clone() };
-        SharedTag { tag, role: self.role, rtmp: OnceLock::new(), flv: OnceLock::new() }
+        SharedTag::of(tag, self.role)
     }
 }
 
@@ -129,45 +172,8 @@ impl Held for Arc<SharedTag> {
     }
 }
 
-impl<'a> Bundle<'a> {
-    pub(super) fn new(tags: impl IntoIterator<Item = &'a SharedTag>) -> Bundle<'a> {
-        Bundle { tags: tags.into_iter().collect(), rtmp: OnceCell::new(), flv: Default::default() }
-    }
-
-    /// The bytes of that form.
-    pub(super) fn bytes(&self, form: Form) -> &[u8] {
-        match form {
-            Form::Rtmp => Offer::Bundle(self).rtmp().bytes(),
-            Form::Flv(framing) => Offer::Bundle(self).flv(framing).bytes(),
-        }
-    }
-}
-
-impl<'a> Offer<'a> {
-    pub(super) fn rtmp(self) -> &'a EncodedTags {
-        match self {
-            Offer::Tag(tag) => tag.encoded(),
-            Offer::Bundle(bundle) => bundle.rtmp.get_or_init(|| encode_all(bundle.tags.iter().copied())),
-        }
-    }
-
-    pub(super) fn flv(self, framing: Framing) -> &'a Piece {
-        match self {
-            Offer::Tag(tag) => tag.flv(),
-            Offer::Bundle(bundle) => {
-                let place = match framing {
-                    Framing::Plain => 0,
-                    Framing::Chunked => 1,
-                    Framing::WebSocket => 2,
-                };
-                bundle.flv[place].get_or_init(|| flv_of(framing, bundle.tags.iter().copied()))
-            }
-        }
-    }
-}
-
-fn flv_of<'a>(framing: Framing, tags: impl IntoIterator<Item = &'a SharedTag>) -> Piece {
-    Piece::new(framing, |bytes| {
+fn flv_of<'a>(framing: Framing, tags: impl IntoIterator<Item = &'a SharedTag>) -> http::Piece {
+    http::Piece::new(framing, |bytes| {
         for tag in tags {
             // Fails for bodies that no publisher can send: they are longer than a message.
             let _ = writer::write_tag(bytes, &tag.tag);

@@ -18,6 +18,8 @@ use std::{collections::HashMap, io};
 pub(super) const EVENTS: usize = 256;
 /// The waker's token; no table grows that large.
 const WAKE: Token = Token(usize::MAX);
+/// Marks a connection's token as that of its ports for datagrams.
+const PORTS: usize = 1 << (usize::BITS - 2);
 
 pub(super) struct Sockets {
     poll: Poll,
@@ -153,6 +155,7 @@ impl Sockets {
     /// Writes for a connection and enters its deadline. Returns the connection if it is over.
     pub(super) fn settle(&mut self, now: MonoTime, index: usize) -> Option<Owned> {
         let connection = self.connections.get_mut(index)?.as_mut()?;
+        connection.register_ports(self.poll.registry(), Token(PORTS | (self.first + index)));
         connection.flush(now);
         if connection.is_over() {
             return self.remove(index);
@@ -196,6 +199,13 @@ impl Sockets {
 
 fn ready_of(event: &Event, first: usize, connections: &mut [Option<Owned>]) -> Ready {
     let Token(token) = event.token();
+    if token & PORTS != 0 {
+        let index = (token & !PORTS) - first;
+        if let Some(Some(connection)) = connections.get_mut(index) {
+            connection.note_datagrams();
+        }
+        return Ready::Connection(index);
+    }
     let Some(index) = token.checked_sub(first) else { return Ready::Other(event.token()) };
     if let Some(Some(connection)) = connections.get_mut(index) {
         connection.note(event);

@@ -263,7 +263,7 @@ impl Subscriber {
                     self.with_player(index, stream, |player| player.receive_video(wanted));
                 }
                 Action::Buffer { .. } => {}
-                Action::Ask { .. } | Action::Fetch { .. } => asked = Some(action),
+                Action::Ask { .. } | Action::Fetch { .. } | Action::Open { .. } => asked = Some(action),
             }
         }
         if let Some(asked) = asked {

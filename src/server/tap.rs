@@ -11,7 +11,7 @@ use super::{
     registry::HubHandle,
     shared_tag::SharedTag,
 };
-use crate::base::MonoTime;
+use crate::base::{MonoTime, Timestamp};
 use alloc::{collections::VecDeque, sync::Arc};
 use crossbeam_channel::{Receiver, bounded, select, unbounded};
 
@@ -90,6 +90,14 @@ impl Tap {
     /// Whether the thread plays the stream to somebody, who counts as a player then.
     pub(super) fn set_watched(&self, is_watched: bool) {
         self.hub.set_watched(&self.port, SLOT, is_watched);
+    }
+
+    /// The time of the newest frame that is there to be told.
+    pub(super) fn newest(&self) -> Option<Timestamp> {
+        self.ahead.iter().rev().find_map(|tapped| match tapped {
+            Tapped::Tag(tag) if tag.is_frame() => Some(tag.tag().timestamp),
+            _ => None,
+        })
     }
 
     /// The stream.

@@ -8,6 +8,7 @@ use crate::{
     amf::{Budget, Object, Value},
     codec::{self, names, vpx},
     flv::{Codec, Tag, TagKind, TagRole, body::AudioFormat, metadata},
+    rtp::Format,
 };
 use alloc::{string::String, sync::Arc};
 
@@ -65,6 +66,11 @@ impl Seen {
         let format =
             (tag.kind == TagKind::Audio).then(|| audio_format(class.codec, sign(tag), frame)).flatten();
         Seen { sign: sign(tag), codec: class.codec, size, format }
+    }
+
+    /// How RTP carries such frames, if their codec has no sequence headers.
+    pub(super) fn rtp_format(&self) -> Option<Format> {
+        Format::to_send(self.codec?, &[], self.format)
     }
 
     /// Whether this frame need not be looked into.

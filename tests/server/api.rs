@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader};
 mod access;
 mod contract;
 mod listening;
+mod metafiles;
 mod operating;
 mod reading;
 mod watching;

@@ -43,7 +43,7 @@ impl Drop for Films {
     }
 }
 
-fn flv(tags: &[Tag]) -> Vec<u8> {
+pub(crate) fn flv(tags: &[Tag]) -> Vec<u8> {
     let mut bytes = writer::header(true, true).to_vec();
     tags.iter().for_each(|tag| writer::write_tag(&mut bytes, tag).unwrap());
     bytes

@@ -18,6 +18,7 @@ mod process;
 mod publishers;
 mod recording;
 mod relays;
+mod rtsp;
 mod running;
 mod slow;
 mod sources;

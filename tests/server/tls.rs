@@ -14,13 +14,13 @@ static TLS12: &[&SupportedProtocolVersion] = &[&rustls::version::TLS12];
 static TLS13: &[&SupportedProtocolVersion] = &[&rustls::version::TLS13];
 
 /// A certificate in files, gone with the test.
-struct Files {
+pub(super) struct Files {
     directory: PathBuf,
-    pair: Pair,
+    pub(super) pair: Pair,
 }
 
 impl Files {
-    fn new(name: &str) -> Files {
+    pub(super) fn new(name: &str) -> Files {
         let directory = std::env::temp_dir().join(format!("weir-tls-{}-{name}", std::process::id()));
         let _ = fs::remove_dir_all(&directory);
         fs::create_dir_all(&directory).unwrap();
@@ -29,7 +29,7 @@ impl Files {
         Files { directory, pair }
     }
 
-    fn config(&self) -> Config {
+    pub(super) fn config(&self) -> Config {
         let [certificate, key] = ["cert.pem", "key.pem"].map(|name| self.directory.join(name));
         Config { tls: Some(TlsConfig { certificate, key }), ..config() }
     }

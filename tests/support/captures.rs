@@ -15,6 +15,11 @@ pub(crate) struct Recorded {
 }
 
 impl Recorded {
+    /// A conversation over RTSP; otherwise over RTMP. Their names say so.
+    pub(crate) fn is_rtsp(&self) -> bool {
+        self.name.contains("-rtsp")
+    }
+
     /// When the first byte was there.
     pub(crate) fn began(&self) -> Duration {
         let server = self.from_server.as_ref().and_then(|stream| stream.time_at(0));

@@ -32,12 +32,64 @@ pub(crate) enum Step {
     End(String),
 }
 
+/// Where recorded bytes are cut.
+pub(crate) struct Cutter<'a> {
+    input: &'a Stream,
+    cut: Cut,
+    random: u64,
+}
+
+impl<'a> Cutter<'a> {
+    pub(crate) fn new(input: &'a Stream, cut: Cut) -> Cutter<'a> {
+        let random = match cut {
+            Cut::Random(seed) => seed,
+            _ => 0,
+        };
+        Cutter { input, cut, random }
+    }
+
+    /// Where the piece ends that begins behind `fed` bytes.
+    pub(crate) fn piece_end(&mut self, fed: usize) -> usize {
+        let rest = self.input.bytes.len() - fed;
+        let next = |segments: &[weir::pcap::Segment]| {
+            let index = segments.partition_point(|segment| segment.offset <= fed as u64);
+            segments.get(index).map_or(self.input.bytes.len(), |segment| segment.offset as usize)
+        };
+        match self.cut {
+            Cut::Whole => fed + rest,
+            Cut::Segments => next(&self.input.segments),
+            Cut::Bytes => fed + 1,
+            Cut::Random(_) => {
+                // Small pieces and large ones alike.
+                let most = 1 << (self.next_random() % 13);
+                fed + (self.next_random() as usize % most + 1).min(rest)
+            }
+        }
+    }
+
+    /// How many of `len` bytes of output are taken.
+    pub(crate) fn taken(&mut self, len: usize) -> usize {
+        match self.cut {
+            Cut::Random(_) => self.next_random() as usize % len + 1,
+            _ => len,
+        }
+    }
+
+    /// SplitMix64.
+    fn next_random(&mut self) -> u64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.random;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+}
+
 /// A session in the hands of a driver that says yes to everything.
 pub(crate) struct Driver<'a> {
     pub(crate) session: Session,
     input: &'a Stream,
-    cut: Cut,
-    random: u64,
+    cutter: Cutter<'a>,
     fed: usize,
     /// All output.
     pub(crate) output: Vec<u8>,
@@ -48,15 +100,10 @@ pub(crate) struct Driver<'a> {
 
 impl<'a> Driver<'a> {
     pub(crate) fn new(session: Session, input: &'a Stream, cut: Cut) -> Driver<'a> {
-        let random = match cut {
-            Cut::Random(seed) => seed,
-            _ => 0,
-        };
         let mut driver = Driver {
             session,
             input,
-            cut,
-            random,
+            cutter: Cutter::new(input, cut),
             fed: 0,
             output: Vec::new(),
             steps: Vec::new(),
@@ -69,7 +116,7 @@ impl<'a> Driver<'a> {
     /// Feeds input up to `end`.
     pub(crate) fn feed(&mut self, end: usize) {
         while self.fed < end && !self.is_over {
-            let piece_end = self.piece_end().min(end);
+            let piece_end = self.cutter.piece_end(self.fed).min(end);
             let mut stalled = 0;
             while self.fed < piece_end && !self.is_over {
                 let piece = &self.input.bytes[self.fed..piece_end];
@@ -116,24 +163,6 @@ impl<'a> Driver<'a> {
         self.is_over = true;
     }
 
-    fn piece_end(&mut self) -> usize {
-        let rest = self.input.bytes.len() - self.fed;
-        let next = |segments: &[weir::pcap::Segment]| {
-            let index = segments.partition_point(|segment| segment.offset <= self.fed as u64);
-            segments.get(index).map_or(self.input.bytes.len(), |segment| segment.offset as usize)
-        };
-        match self.cut {
-            Cut::Whole => self.fed + rest,
-            Cut::Segments => next(&self.input.segments),
-            Cut::Bytes => self.fed + 1,
-            Cut::Random(_) => {
-                // Small pieces and large ones alike.
-                let most = 1 << (self.next_random() % 13);
-                self.fed + (self.next_random() as usize % most + 1).min(rest)
-            }
-        }
-    }
-
     /// Takes events and output until there is nothing more.
     fn settle(&mut self) {
         loop {
@@ -158,24 +187,12 @@ impl<'a> Driver<'a> {
             let filled = self.session.output(&mut slices);
             let bytes = slices[..filled].concat();
             assert!(!bytes.is_empty() && bytes.len() <= before, "output that is not there");
-            let taken = match self.cut {
-                Cut::Random(_) => self.next_random() as usize % bytes.len() + 1,
-                _ => bytes.len(),
-            };
+            let taken = self.cutter.taken(bytes.len());
             self.session.advance_output(taken);
             assert_eq!(self.session.output_len(), before - taken);
             self.output.extend_from_slice(&bytes[..taken]);
         }
         self.steps.push((self.fed, Step::Sent(self.output.len())));
-    }
-
-    /// SplitMix64.
-    fn next_random(&mut self) -> u64 {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.random;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
     }
 }
 

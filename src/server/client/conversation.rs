@@ -4,7 +4,9 @@
 //! came. Events that nobody waits for are dropped: answers that are optional, notices.
 
 use super::{
-    ClientError, ClientOptions, Interrupt, Link, LinkError, Role, RtmpUrl, Seen, Step, session_config,
+    ClientError, ClientOptions, Interrupt, Link, LinkError, Role, RtmpUrl, Seen, Step,
+    dial::{SOCKET, WAKE, dial},
+    session_config,
 };
 use crate::{
     amf::Value,
@@ -13,10 +15,10 @@ use crate::{
         session::{State, Status, StreamNotice, TransactionId},
     },
 };
-use alloc::{boxed::Box, format, vec};
+use alloc::{boxed::Box, vec};
 use core::{net::SocketAddr, time::Duration};
-use mio::{Events, Interest, Poll, Token, net::TcpStream};
-use std::{io, net::ToSocketAddrs, time::Instant};
+use mio::{Events, Poll};
+use std::{io, time::Instant};
 
 /// A link with a poll of its own, and where it is in the flow of commands.
 #[derive(Debug)]
@@ -45,7 +47,7 @@ impl Conversation {
         let mut poll = Poll::new().map_err(|error| io(nowhere, error))?;
         options.interrupt.attach(&poll, WAKE).map_err(|error| io(nowhere, error))?;
         let mut ready = Events::with_capacity(4);
-        let (socket, peer) = dial(url, options, &mut poll, &mut ready)?;
+        let (socket, peer) = dial(&url.host, url.port, options, &mut poll, &mut ready)?;
         let config = session_config(url, options, role);
         let mut link = Link::new(socket, config, poll.registry(), SOCKET).map_err(|error| io(peer, error))?;
         if let Some(observer) = &options.observer {
@@ -253,62 +255,6 @@ impl Conversation {
     }
 }
 
-/// Opens the TCP connection: every address of the host in turn, `timeout` for each. Nagle's algorithm is off.
-fn dial(
-    url: &RtmpUrl,
-    options: &ClientOptions,
-    poll: &mut Poll,
-    ready: &mut Events,
-) -> Result<(TcpStream, SocketAddr), ClientError> {
-    let resolve = |error| ClientError::Resolve { host: format!("{}:{}", url.host, url.port), error };
-    let mut last = None;
-    for peer in (&*url.host, url.port).to_socket_addrs().map_err(resolve)? {
-        match connect(peer, options, poll, ready) {
-            Ok(socket) => return Ok((socket, peer)),
-            Err(_) if options.interrupt.is_raised() => {
-                return Err(ClientError::Interrupted { during: Step::Dial });
-            }
-            Err(error) => last = Some(ClientError::Io { peer, during: Step::Dial, error }),
-        }
-    }
-    Err(last.unwrap_or_else(|| resolve(io::ErrorKind::AddrNotAvailable.into())))
-}
-
-fn connect(
-    peer: SocketAddr,
-    options: &ClientOptions,
-    poll: &mut Poll,
-    ready: &mut Events,
-) -> io::Result<TcpStream> {
-    let deadline = Instant::now() + options.timeout;
-    let mut socket = TcpStream::connect(peer)?;
-    poll.registry().register(&mut socket, SOCKET, Interest::WRITABLE)?;
-    let is_connected = loop {
-        if let Some(error) = socket.take_error()? {
-            return Err(error);
-        }
-        // Refused until the connection stands.
-        if socket.peer_addr().is_ok() {
-            break true;
-        }
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() || options.interrupt.is_raised() {
-            break false;
-        }
-        match poll.poll(ready, Some(left)) {
-            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
-            _ => {}
-        }
-    };
-    // Whoever talks over it says what it waits for.
-    poll.registry().deregister(&mut socket)?;
-    if !is_connected {
-        return Err(io::ErrorKind::TimedOut.into());
-    }
-    socket.set_nodelay(true)?;
-    Ok(socket)
-}
-
 /// The information object of an `_error` reply: the first object among its values.
 fn reply_status(values: impl IntoIterator<Item = Value>) -> Status {
     let object = values.into_iter().find_map(|value| match value {
@@ -328,10 +274,6 @@ fn reply_status(values: impl IntoIterator<Item = Value>) -> Status {
     }
     status
 }
-
-/// Who wakes the poll.
-const SOCKET: Token = Token(0);
-const WAKE: Token = Token(1);
 
 /// Events that are taken before anything else gets its turn: a server may send more of them than end.
 const EVENTS: usize = 256;

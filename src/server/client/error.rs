@@ -1,8 +1,8 @@
 //! What can go wrong with a client's connection. Each says with whom, and during what.
 
-use super::url::UrlError;
+use super::{RtspUrl, url::UrlError};
 use crate::rtmp::{Error, session::Status};
-use alloc::string::String;
+use alloc::{boxed::Box, string::String};
 use core::{fmt, net::SocketAddr};
 use std::io;
 
@@ -48,6 +48,17 @@ pub enum ClientError {
         /// Its `description`.
         description: String,
     },
+    /// A conversation by RTSP came to an end.
+    Rtsp {
+        /// The server.
+        peer: SocketAddr,
+        /// What it refused, or what is wrong with what it said.
+        why: String,
+    },
+    /// The server wants its clients elsewhere.
+    Moved(Box<RtspUrl>),
+    /// The same, from one to the other.
+    MovedTooOften(Box<RtspUrl>),
     /// [`super::Interrupt`] was raised.
     Interrupted {
         /// What was under way.
@@ -105,6 +116,9 @@ impl fmt::Display for ClientError {
                 write!(f, "{peer}: {during}: refused with {code}")?;
                 if description.is_empty() { Ok(()) } else { write!(f, ": {description}") }
             }
+            ClientError::Rtsp { peer, why } => write!(f, "{peer}: {why}"),
+            ClientError::Moved(url) => write!(f, "moved to {url}"),
+            ClientError::MovedTooOften(url) => write!(f, "moved too often, the last time to {url}"),
             ClientError::Interrupted { during } => write!(f, "{during}: interrupted"),
             ClientError::TimedOut { peer, during } => write!(f, "{peer}: {during}: timed out"),
             ClientError::Closed { peer, during } => {

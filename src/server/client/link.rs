@@ -1,20 +1,22 @@
 //! One outgoing connection that never blocks: socket and client session, and the loop between them.
 //!
-//! In: readiness of the socket, and time. Out: [`Event`]s. [`Link::next_event`] does all that can be done without
-//! waiting; whoever owns the `mio::Poll` waits: one connection at a time (`client`), or many (`tools/load`).
+//! In: readiness of the socket, and time. Out: events of the session, RTMP's or another [`ClientSession`]'s. [`Link::next_event`] does all that can be done
+//! without waiting; whoever owns the `mio::Poll` waits: one connection at a time (`client`), or many (`tools/load`).
 //! mio is edge-triggered, so wait only after `next_event` gave `None`, and until [`Link::deadline`] at the latest.
 //! Bounds: one caller-owned read buffer for all links; a link itself keeps only what its session has not taken yet.
 
 use super::observer::{Observer, Seen};
 use crate::{
-    base::MonoTime,
+    base::{CloseReason, MonoTime, State},
     pcap::Direction,
-    rtmp::{ClientConfig, Error, Event, Session, session::State},
+    rtmp::{self, ClientConfig, Session},
+    rtsp,
 };
 use alloc::vec::Vec;
 use core::{
     fmt,
     hash::{BuildHasher, Hasher},
+    net::IpAddr,
     time::Duration,
 };
 use mio::{Interest, Registry, Token, net::TcpStream};
@@ -25,11 +27,85 @@ use std::{
     time::Instant,
 };
 
+/// A client session that does no I/O, as its driver sees it. What the methods mean says [`Session`].
+#[expect(missing_docs, reason = "they are those of the sessions")]
+pub trait ClientSession {
+    type Event;
+    type Error: Copy + fmt::Debug + fmt::Display;
+    fn handle_input(&mut self, now: MonoTime, input: &[u8]) -> Result<usize, Self::Error>;
+    fn handle_eof(&mut self, now: MonoTime) -> Result<(), Self::Error>;
+    fn handle_timeout(&mut self, now: MonoTime) -> Result<(), Self::Error>;
+    fn poll_timeout(&self) -> Option<MonoTime>;
+    fn poll_event(&mut self) -> Option<Self::Event>;
+    fn output<'a>(&'a self, slices: &mut [&'a [u8]]) -> usize;
+    fn advance_output(&mut self, written: usize);
+    fn output_len(&self) -> usize;
+    fn wants_input(&self) -> bool;
+    fn state(&self) -> State;
+    fn close(&mut self, now: MonoTime, why: CloseReason);
+}
+
+macro_rules! client_session {
+    ($session:ty, $event:ty, $error:ty) => {
+        impl ClientSession for $session {
+            type Event = $event;
+            type Error = $error;
+
+            fn handle_input(&mut self, now: MonoTime, input: &[u8]) -> Result<usize, $error> {
+                <$session>::handle_input(self, now, input)
+            }
+
+            fn handle_eof(&mut self, now: MonoTime) -> Result<(), $error> {
+                <$session>::handle_eof(self, now)
+            }
+
+            fn handle_timeout(&mut self, now: MonoTime) -> Result<(), $error> {
+                <$session>::handle_timeout(self, now)
+            }
+
+            fn poll_timeout(&self) -> Option<MonoTime> {
+                <$session>::poll_timeout(self)
+            }
+
+            fn poll_event(&mut self) -> Option<$event> {
+                <$session>::poll_event(self)
+            }
+
+            fn output<'a>(&'a self, slices: &mut [&'a [u8]]) -> usize {
+                <$session>::output(self, slices)
+            }
+
+            fn advance_output(&mut self, written: usize) {
+                <$session>::advance_output(self, written);
+            }
+
+            fn output_len(&self) -> usize {
+                <$session>::output_len(self)
+            }
+
+            fn wants_input(&self) -> bool {
+                <$session>::wants_input(self)
+            }
+
+            fn state(&self) -> State {
+                <$session>::state(self)
+            }
+
+            fn close(&mut self, now: MonoTime, why: CloseReason) {
+                <$session>::close(self, now, why);
+            }
+        }
+    };
+}
+
+client_session!(Session, rtmp::Event, rtmp::Error);
+client_session!(rtsp::Client, rtsp::ClientEvent, rtsp::Error);
+
 /// See the module.
 #[derive(Debug)]
-pub struct Link {
+pub struct Link<S: ClientSession = Session> {
     socket: TcpStream,
-    session: Session,
+    session: S,
     started: Instant,
     /// Bytes read that the session has not taken, oldest first.
     unread: Vec<u8>,
@@ -37,7 +113,7 @@ pub struct Link {
     /// The sending side is shut down.
     is_shut: bool,
     /// The session's last word, once its events are taken.
-    failed: Option<Error>,
+    failed: Option<S::Error>,
     observer: Option<Observer>,
 }
 
@@ -53,11 +129,11 @@ enum Input {
 
 /// Why a link is over.
 #[derive(Debug)]
-pub enum LinkError {
+pub enum LinkError<E = rtmp::Error> {
     /// The socket failed.
     Io(io::Error),
     /// The session failed.
-    Session(Error),
+    Session(E),
     /// The peer closed, and all events are taken.
     Closed,
 }
@@ -66,13 +142,19 @@ impl Link {
     /// A link over a socket that is connecting or connected. `registry` may watch several links, told apart by
     /// `token`.
     pub fn new(
-        mut socket: TcpStream,
+        socket: TcpStream,
         config: ClientConfig,
         registry: &Registry,
         token: Token,
     ) -> io::Result<Link> {
+        Link::over(socket, Session::client(config, random_seed(), MonoTime(0)), registry, token)
+    }
+}
+
+impl<S: ClientSession> Link<S> {
+    /// The same with a session that has begun at the time 0.
+    pub fn over(mut socket: TcpStream, session: S, registry: &Registry, token: Token) -> io::Result<Link<S>> {
         registry.register(&mut socket, token, Interest::READABLE | Interest::WRITABLE)?;
-        let session = Session::client(config, random_seed(), MonoTime(0));
         Ok(Link {
             socket,
             session,
@@ -98,7 +180,7 @@ impl Link {
 
     /// Writes, reads and lets time pass until there is an event or nothing more can be done now. `buffer` is
     /// scratch space; its size is how much is read at once.
-    pub fn next_event(&mut self, buffer: &mut [u8]) -> Result<Option<Event>, LinkError> {
+    pub fn next_event(&mut self, buffer: &mut [u8]) -> Result<Option<S::Event>, LinkError<S::Error>> {
         loop {
             if let Some(event) = self.session.poll_event() {
                 return Ok(Some(event));
@@ -119,7 +201,7 @@ impl Link {
     }
 
     /// Hands input to the session, from what is left or from the socket; false if there is none now.
-    fn advance_input(&mut self, buffer: &mut [u8]) -> Result<bool, LinkError> {
+    fn advance_input(&mut self, buffer: &mut [u8]) -> Result<bool, LinkError<S::Error>> {
         if !self.session.wants_input() && self.session.state() != State::Closing {
             return Ok(false);
         }
@@ -166,7 +248,7 @@ impl Link {
 
     /// Writes what waits, as far as the socket takes it. Shuts the sending side down once a closing session has
     /// nothing left.
-    pub fn flush(&mut self) -> Result<(), LinkError> {
+    pub fn flush(&mut self) -> Result<(), LinkError<S::Error>> {
         while self.session.output_len() > 0 {
             let written = {
                 let mut slices: [&[u8]; SLICES] = [&[]; SLICES];
@@ -202,7 +284,7 @@ impl Link {
         Ok(())
     }
 
-    fn keep(&mut self, result: Result<(), Error>) {
+    fn keep(&mut self, result: Result<(), S::Error>) {
         if let Err(error) = result {
             self.failed = Some(error);
         }
@@ -214,7 +296,7 @@ impl Link {
     }
 
     /// The session, for commands and media. Call [`Link::next_event`] or [`Link::flush`] afterwards.
-    pub fn session(&mut self) -> &mut Session {
+    pub fn session(&mut self) -> &mut S {
         &mut self.session
     }
 
@@ -223,10 +305,15 @@ impl Link {
         self.session.state()
     }
 
+    /// Our own address.
+    pub(super) fn local_ip(&self) -> io::Result<IpAddr> {
+        Ok(self.socket.local_addr()?.ip())
+    }
+
     /// Ends the connection properly; it is over when [`Link::state`] is `Closed` or `next_event` fails.
     pub fn close(&mut self) {
         let now = self.now();
-        self.session.close(now, crate::rtmp::session::CloseReason::Done);
+        self.session.close(now, CloseReason::Done);
     }
 
     /// The socket and what was read from it but not taken by the session: for a program that goes on without one.
@@ -234,13 +321,13 @@ impl Link {
         (self.socket, self.unread)
     }
 
-    /// Milliseconds since the link was made.
-    fn now(&self) -> MonoTime {
+    /// Milliseconds since the link was made: the session's time.
+    pub fn now(&self) -> MonoTime {
         MonoTime(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 }
 
-impl fmt::Display for LinkError {
+impl<E: fmt::Display> fmt::Display for LinkError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             LinkError::Io(error) => write!(f, "{error}"),
@@ -250,7 +337,7 @@ impl fmt::Display for LinkError {
     }
 }
 
-impl core::error::Error for LinkError {}
+impl<E: fmt::Debug + fmt::Display> core::error::Error for LinkError<E> {}
 
 /// Slices handed to one write: a frame of some 2 MB in chunks of 64 KiB.
 const SLICES: usize = 64;
@@ -260,6 +347,6 @@ fn is_gone(error: &io::Error) -> bool {
 }
 
 /// A different number each time; the handshake's random bytes grow from it, and nothing secret depends on it.
-fn random_seed() -> u64 {
+pub(super) fn random_seed() -> u64 {
     RandomState::new().build_hasher().finish()
 }

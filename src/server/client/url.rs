@@ -34,6 +34,16 @@ pub struct RtmpUrl {
 pub enum UrlError {
     /// Does not start with `rtmp://`.
     Scheme,
+    /// Does not start with `rtsp://`.
+    RtspScheme,
+    /// Starts with neither.
+    StreamScheme,
+    /// `rtsps://`: nobody here verifies certificates of servers.
+    Tls,
+    /// A `transport` that is neither `tcp` nor `udp`.
+    Transport,
+    /// Blanks or control characters in a URL of RTSP.
+    RtspPath,
     /// No host, or brackets that do not close.
     Host,
     /// A port that is not 1 to 65535.
@@ -52,7 +62,7 @@ impl RtmpUrl {
 
     /// Host and, if it is not the default, port; an IPv6 literal in brackets.
     pub fn authority(&self) -> String {
-        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        let host = bracketed(&self.host);
         if self.port == DEFAULT_PORT { host } else { format!("{host}:{}", self.port) }
     }
 }
@@ -66,13 +76,19 @@ impl FromStr for RtmpUrl {
             return Err(UrlError::Scheme);
         }
         let (authority, path) = text[7..].split_once('/').ok_or(UrlError::Path)?;
-        let (host, port) = split_authority(authority)?;
+        let (host, port) = split_authority(authority, DEFAULT_PORT)?;
         let (app, key) = split_path(path)?;
         Ok(RtmpUrl { host: host.to_string(), port, app: app.to_string(), key: key.to_string() })
     }
 }
 
-fn split_authority(authority: &str) -> Result<(&str, u16), UrlError> {
+/// A host as URLs have it.
+pub(super) fn bracketed(host: &str) -> String {
+    if host.contains(':') { format!("[{host}]") } else { host.to_string() }
+}
+
+/// Host and port.
+pub(super) fn split_authority(authority: &str, default_port: u16) -> Result<(&str, u16), UrlError> {
     if authority.contains('@') {
         return Err(UrlError::Credentials);
     }
@@ -92,7 +108,7 @@ fn split_authority(authority: &str) -> Result<(&str, u16), UrlError> {
         return Err(UrlError::Host);
     }
     let port = match port {
-        None => DEFAULT_PORT,
+        None => default_port,
         Some(digits) => match digits.parse() {
             Ok(port) if port != 0 => port,
             _ => return Err(UrlError::Port),
@@ -129,6 +145,11 @@ impl fmt::Display for UrlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             UrlError::Scheme => "URL must start with rtmp://",
+            UrlError::RtspScheme => "URL must start with rtsp://",
+            UrlError::StreamScheme => "URL must start with rtmp:// or rtsp://",
+            UrlError::Tls => "rtsps:// is not supported here, only rtsp://",
+            UrlError::Transport => "transport is neither tcp nor udp",
+            UrlError::RtspPath => "URL has blanks or control characters",
             UrlError::Host => "URL has no host",
             UrlError::Port => "port of the URL must be 1 to 65535",
             UrlError::Credentials => "user and password in the URL are not supported",

@@ -35,7 +35,7 @@ impl Connection {
 
     /// What there is to tell, as far as the connection itself knows.
     pub(in crate::server) fn facts(&self) -> ConnectionFacts {
-        let (received, sent) = self.protocol.bytes();
+        let (received, sent) = self.bytes();
         let (mut role, mut stream) = (report::Role::Other, None);
         for (_, does) in &self.streams {
             (role, stream) = match does {
@@ -60,6 +60,7 @@ impl Connection {
                 (report::Role::Player, _) => report::Protocol::HttpFlv,
                 _ => report::Protocol::Http,
             }),
+            Protocol::Rtsp(_) | Protocol::Upload(_) => Some(report::Protocol::Rtsp),
         };
         let is_closing = matches!(self.protocol.state(), State::Closing | State::Closed);
         ConnectionFacts {
@@ -75,7 +76,7 @@ impl Connection {
             received,
             sent,
             delay: None,
-            queued: self.protocol.output_len(),
+            queued: self.queued(),
             dropped: 0,
             state: if is_closing { report::State::Closing } else { report::State::Active },
             capture: self.recorder.as_ref().and_then(Recorder::facts),

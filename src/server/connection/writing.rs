@@ -16,6 +16,9 @@ impl Connection {
         } else {
             self.flush_plain(staged);
         }
+        if let Some(datagrams) = self.datagrams() {
+            datagrams.flush(now);
+        }
         if self.is_blocked {
             self.stalled_since.get_or_insert(now);
         }

@@ -339,7 +339,7 @@ fn what_is_played_and_not_published_is_wanted() {
 #[test]
 fn a_source_of_the_server_gives_way_to_anybody_and_takes_from_nobody() {
     let hub = hub();
-    let feeder = Feeder { kind: FeederKind::Demo, address: None, name: String::new() };
+    let feeder = Feeder { kind: FeederKind::Demo, server: None, name: String::new() };
     let source = || Arc::new(Mailbox::of_source(feeder.clone()));
     let (first, second) = (source(), source());
     hub.claim(NOW, &first, Takeover::Never).unwrap();

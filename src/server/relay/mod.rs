@@ -5,6 +5,7 @@
 
 pub(super) mod identity;
 mod origin;
+mod outlet;
 mod push;
 
 pub use origin::{MAX_PULLS, Origin, OriginError};
@@ -13,7 +14,7 @@ pub(super) use identity::{ServerId, StreamId};
 pub(super) use origin::start as start_origin;
 pub(super) use push::start as start_push;
 
-use super::{StreamPath, client::RtmpUrl};
+use super::{StreamPath, client::StreamUrl};
 
 /// `--push PATH=URL`: a stream that is sent on while somebody publishes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,5 +22,5 @@ pub struct Push {
     /// The stream.
     pub path: StreamPath,
     /// Where it goes.
-    pub url: RtmpUrl,
+    pub url: StreamUrl,
 }

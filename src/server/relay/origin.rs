@@ -8,7 +8,7 @@
 
 use super::super::{
     Shared, StreamPath,
-    client::{RtmpUrl, UrlError},
+    client::{RtmpUrl, StreamUrl, UrlError},
     source::{self, Input, Lifetime, Start},
     stats::Throttle,
 };
@@ -140,7 +140,14 @@ impl Manager {
         let name = format!("weir-pull-{}", self.count);
         let lifetime = Lifetime::Wanted(self.ended.clone());
         self.running.insert(path.clone());
-        let started = source::start(&self.shared, name, hub, Input::Rtmp(url), Start::OnDemand, lifetime);
+        let started = source::start(
+            &self.shared,
+            name,
+            hub,
+            Input::Server(StreamUrl::Rtmp(url)),
+            Start::OnDemand,
+            lifetime,
+        );
         if let Err(error) = started {
             self.running.remove(&path);
             log::warn!("{path} cannot be fetched from the origin: {error}");

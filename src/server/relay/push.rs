@@ -1,26 +1,34 @@
-//! `--push PATH=URL`: sends a live stream on to another RTMP server.
+//! `--push PATH=URL`: sends a live stream on to another server, by RTMP or RTSP.
 //!
-//! A job with a [`Tap`] on the stream and a publisher there. It connects when the stream starts and ends properly when the
+//! A job with a [`Tap`] on the stream and a publisher there ([`Outlet`]). It connects when the stream starts and ends properly when the
 //! stream does. A far side that is slower than the stream loses whole groups of pictures, as the tap gives them; one that
 //! breaks off or refuses is tried again after a while, with a new tap, so that what is sent then begins with a keyframe.
 
 use super::{
     super::{
         Shared,
-        client::{ClientError, ClientOptions, Publisher},
-        source::{Backoff, shown},
+        client::{ClientError, ClientOptions, RtspUrl, StreamUrl, rtsp::RtspPublisher},
+        source::{self, Backoff},
         stats::{Failures, Throttle},
         tap::{Tap, Tapped},
     },
     Push, identity,
+    outlet::Outlet,
 };
-use alloc::{format, string::String, sync::Arc};
+use alloc::{
+    format,
+    string::{String, ToString},
+    sync::Arc,
+};
 use core::time::Duration;
 use crossbeam_channel::RecvTimeoutError;
-use std::{io, time::Instant};
+use std::io;
 
 /// The far side's pings are answered as often as this where the stream is silent.
 const SERVE: Duration = Duration::from_secs(1);
+
+/// Between two looks at a stream whose tracks are not known yet.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// Starts the job.
 pub(in crate::server) fn start(shared: &Arc<Shared>, number: usize, push: Push) -> io::Result<()> {
@@ -48,6 +56,8 @@ enum Left {
     Ended,
     /// The server stops.
     Stopped,
+    /// It goes on with other tracks.
+    Changed,
     /// It failed.
     Failed(ClientError),
 }
@@ -56,6 +66,7 @@ impl Job {
     fn run(mut self) {
         // A tap that is there before the stream misses nothing of it.
         let mut tap = None;
+        let mut url = self.push.url.clone();
         loop {
             let listening = match tap.take().or_else(|| self.listen()) {
                 Some(listening) => listening,
@@ -68,16 +79,26 @@ impl Job {
                 _ => continue,
             }
             let mut worked = Duration::ZERO;
-            match self.send(listening, &mut worked) {
+            match self.send(&url, listening, &mut worked) {
                 Left::Ended => {
-                    log::info!("{} is not sent to {} any more: it has ended", self.push.path, self.push.url);
+                    log::info!("{} is not sent to {url} any more: it has ended", self.push.path);
                 }
                 Left::Stopped => return,
+                Left::Changed => {
+                    log::info!("{} is announced to {url} anew: its tracks have changed", self.push.path);
+                    tap = None;
+                }
+                // Not from one to the other without end.
+                Left::Failed(ClientError::Moved(elsewhere)) if worked >= SERVE => {
+                    log::info!("{} is wanted at {elsewhere} from now on", self.push.path);
+                    (tap, url) = (None, StreamUrl::Rtsp(*elsewhere));
+                }
                 Left::Failed(error) => {
                     // The next begins with the newest pictures.
                     tap = None;
                     let wait = self.backoff.failed(worked);
-                    self.report(shown(&self.push.url, &error), wait);
+                    self.report(shown(&url, &error), wait);
+                    url = self.push.url.clone();
                     // Nothing comes through that channel.
                     let stopped = self.shared.jobs.stopped().recv_timeout(wait);
                     if stopped != Err(RecvTimeoutError::Timeout) {
@@ -99,24 +120,30 @@ impl Job {
     }
 
     /// One connection, from its start to its end.
-    fn send(&mut self, tap: &mut Tap, worked: &mut Duration) -> Left {
-        let (path, url) = (tap.hub().path().clone(), &self.push.url);
+    fn send(&mut self, url: &StreamUrl, tap: &mut Tap, worked: &mut Duration) -> Left {
+        let path = tap.hub().path().clone();
         let interrupt = self.shared.jobs.interrupt();
         let came_by = tap.hub().came_by().into_iter().chain([self.shared.id.stream(&path)]);
         let flash_ver = identity::of_publisher(came_by);
-        let options = ClientOptions { interrupt, flash_ver, ..ClientOptions::default() };
-        let mut publisher = match Publisher::open(url, &options) {
-            Ok(publisher) => publisher,
-            Err(error) => return Left::from(error),
+        let rtp_ports = self.shared.rtsp.port_range();
+        let options = ClientOptions { interrupt, flash_ver, rtp_ports, ..ClientOptions::default() };
+        let opened = match url {
+            StreamUrl::Rtmp(url) => Outlet::to_rtmp(url, &options).map_err(Left::from),
+            StreamUrl::Rtsp(url) => self.announce(url, &options, tap),
+        };
+        let mut outlet = match opened {
+            Ok(outlet) => outlet,
+            Err(left) => return left,
         };
         log::info!("{path} is sent to {url}");
         self.failures.forget();
         let started = self.shared.now();
         let left = loop {
             let now = self.shared.now();
-            let sent = match tap.next(Some(now + SERVE)) {
+            let sent = match tap.next(Some(now + outlet.rest().unwrap_or(SERVE).min(SERVE))) {
                 Tapped::Started => Ok(()),
-                Tapped::Tag(tag) => publisher.send_tag(tag.tag()),
+                Tapped::Tag(tag) if outlet.is_outgrown(tap, now, &tag) => break Left::Changed,
+                Tapped::Tag(tag) => outlet.send_tag(tag.tag()),
                 Tapped::Gap => {
                     if let Some(count) = self.gaps.count(now, 1) {
                         log::warn!(
@@ -125,7 +152,7 @@ impl Job {
                     }
                     Ok(())
                 }
-                Tapped::TimedOut => publisher.serve(Instant::now()),
+                Tapped::TimedOut => outlet.serve(),
                 Tapped::Ended => break Left::Ended,
                 Tapped::Stopped => break Left::Stopped,
             };
@@ -135,11 +162,42 @@ impl Job {
         };
         *worked = self.shared.now().since(started);
         if !matches!(left, Left::Failed(_)) {
-            if let Err(error) = publisher.finish() {
+            if let Err(error) = outlet.finish() {
                 log::debug!("{path}: {}", shown(url, &error));
             }
         }
         left
+    }
+}
+
+impl Job {
+    /// Announces the stream as soon as its tracks are known. The tap begins anew with what comes then.
+    fn announce(&self, url: &RtspUrl, options: &ClientOptions, tap: &mut Tap) -> Result<Outlet, Left> {
+        let formats = loop {
+            let now = self.shared.now();
+            let tracks = tap.hub().rtp_tracks(now);
+            if tracks.is_complete {
+                break tracks.formats;
+            }
+            match tap.next(Some(now + LOOK)) {
+                Tapped::Ended => return Err(Left::Ended),
+                Tapped::Stopped => return Err(Left::Stopped),
+                _ => {}
+            }
+        };
+        let mut publisher = RtspPublisher::open(url, options, self.push.path.as_str(), &formats)?;
+        *tap = self.listen().ok_or(Left::Ended)?;
+        if let Some(newest) = tap.newest() {
+            publisher.set_time(newest);
+        }
+        Ok(Outlet::Rtsp(publisher.into()))
+    }
+}
+
+fn shown(url: &StreamUrl, error: &ClientError) -> String {
+    match url {
+        StreamUrl::Rtmp(url) => source::shown(url, error),
+        StreamUrl::Rtsp(_) => error.to_string(),
     }
 }
 

@@ -10,7 +10,7 @@
 //! | `file` | files in real time, looped; `raw` reads those without a container |
 //! | `pipe`, `demux`, `format`, `clock` | named pipes and standard input: bytes, tags, times |
 //! | `exec` | commands whose standard output is such a pipe |
-//! | `pull` | a stream of another RTMP server |
+//! | `pull`, `rtsp` | a stream of another server, or of a camera |
 
 mod clock;
 mod demux;
@@ -20,6 +20,7 @@ mod format;
 mod pipe;
 mod pull;
 mod raw;
+mod rtsp;
 mod run;
 mod spec;
 
@@ -34,7 +35,7 @@ pub use spec::{Input, SourceConfig, SpecError, Start, split};
 pub(super) use pull::shown;
 pub(super) use run::{Lifetime, start, start_at};
 
-use super::client::ClientOptions;
+use super::client::{ClientOptions, StreamUrl};
 use crate::{base::MonoTime, flv::Tag};
 use alloc::{boxed::Box, string::String};
 use core::time::Duration;
@@ -80,7 +81,7 @@ impl Input {
         match self {
             Input::Demo => false,
             Input::File { name, .. } => pipe::is_pipe(name),
-            Input::Stdin { .. } | Input::Command { .. } | Input::Rtmp(_) => true,
+            Input::Stdin { .. } | Input::Command { .. } | Input::Server(_) => true,
         }
     }
 
@@ -100,7 +101,8 @@ impl Input {
             Input::File { name, format, fps, is_looped } => file::open(now, name, *format, *fps, *is_looped),
             Input::Stdin { format, fps } => Ok(pipe::stdin(*format, *fps)),
             Input::Command { command, format, fps } => exec::open(command, *format, *fps, listener),
-            Input::Rtmp(url) => pull::open(url, client),
+            Input::Server(StreamUrl::Rtmp(url)) => pull::open(url, client),
+            Input::Server(StreamUrl::Rtsp(url)) => rtsp::open(url, client),
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     },
 };
 use alloc::{boxed::Box, format, string::String, sync::Arc};
-use crossbeam_channel::{Receiver, Sender, after, select};
+use crossbeam_channel::{Receiver, Sender, TryRecvError, after, select};
 use std::io;
 
 /// How long a job exists.
@@ -154,7 +154,8 @@ impl Job {
         let path = self.hub.path();
         let via = self.hub.via().into_iter().chain([self.shared.id.stream(path)]);
         let (flash_ver, interrupt) = (identity::of_player(via), self.shared.jobs.interrupt());
-        let client = ClientOptions { flash_ver, interrupt, ..ClientOptions::default() };
+        let rtp_ports = self.shared.rtsp.port_range();
+        let client = ClientOptions { flash_ver, interrupt, rtp_ports, ..ClientOptions::default() };
         let path = path.clone();
         let listener = Box::new(move |line: &str| log::debug!("{path}: the command says: {line}"));
         self.input.open(self.shared.now(), &client, listener)
@@ -185,6 +186,10 @@ impl Job {
 
     /// Waits out a failure.
     fn rest(&mut self, why: String) -> Option<Left> {
+        // Whoever is interrupted fails as well.
+        if self.shared.jobs.stopped().try_recv() == Err(TryRecvError::Disconnected) {
+            return Some(Left::Stopped);
+        }
         let now = self.shared.now();
         let worked = self.started.map(|started| now.since(started)).unwrap_or_default();
         let wait = self.backoff.failed(worked);
@@ -270,18 +275,18 @@ impl Job {
     }
 
     fn feeder(&self) -> Feeder {
-        let (kind, address) = match (&self.input, &self.lifetime) {
-            (Input::Demo, _) => (FeederKind::Demo, None),
-            (Input::Rtmp(url), Lifetime::Wanted(_)) => (FeederKind::Origin, Some(url.authority())),
-            (Input::Rtmp(url), Lifetime::Server) => (FeederKind::Pull, Some(url.authority())),
-            _ => (FeederKind::Source, None),
+        let kind = match (&self.input, &self.lifetime) {
+            (Input::Demo, _) => FeederKind::Demo,
+            (Input::Server(_), Lifetime::Wanted(_)) => FeederKind::Origin,
+            (Input::Server(_), Lifetime::Server) => FeederKind::Pull,
+            _ => FeederKind::Source,
         };
         // The key of another server's stream may be a secret.
-        let name = match &self.input {
-            Input::Rtmp(url) => url.tc_url(),
-            input => format!("{input}"),
+        let (server, name) = match &self.input {
+            Input::Server(url) => (Some((url.protocol(), url.authority())), url.server()),
+            input => (None, format!("{input}")),
         };
-        Feeder { kind, address, name }
+        Feeder { kind, server, name }
     }
 
     /// Waits until a tag is due, or the producer is wanted no more.

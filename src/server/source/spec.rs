@@ -6,6 +6,7 @@
 //! live/cam=-?format=h264             standard input
 //! live/cam=exec:rpicam-vid -o - ?format=h264&on-demand=1
 //! live/far=rtmp://host/live/cam?token=x&on-demand=1
+//! live/door=rtsp://user:password@camera/stream1?transport=udp&on-demand=1
 //! ```
 //!
 //! Options stand behind the last `?`, and all of them must be known there: in a command or a URL, anything else behind
@@ -15,7 +16,7 @@
 use super::format::InputFormat;
 use crate::server::{
     StreamPath,
-    client::{RtmpUrl, UrlError},
+    client::{StreamUrl, UrlError},
 };
 use alloc::{
     string::{String, ToString},
@@ -68,7 +69,7 @@ pub enum Input {
         fps: Option<f64>,
     },
     /// A stream of another server.
-    Rtmp(RtmpUrl),
+    Server(StreamUrl),
 }
 
 /// When a source runs.
@@ -125,7 +126,7 @@ impl SourceConfig {
         }
         if is_url(spec) {
             let (url, is_on_demand) = take_on_demand(spec)?;
-            let input = Input::Rtmp(url.parse().map_err(SpecError::Url)?);
+            let input = Input::Server(url.parse().map_err(SpecError::Url)?);
             let start = if is_on_demand { Start::OnDemand } else { Start::AtOnce };
             return Ok(SourceConfig { path, input, start });
         }
@@ -151,7 +152,11 @@ impl SourceConfig {
     /// The first thing that is wrong.
     pub fn parse_pull(text: &str) -> Result<SourceConfig, SpecError> {
         let (_, spec) = split(text)?;
-        if is_url(spec.trim()) { SourceConfig::parse(text) } else { Err(SpecError::Url(UrlError::Scheme)) }
+        if is_url(spec.trim()) {
+            SourceConfig::parse(text)
+        } else {
+            Err(SpecError::Url(UrlError::StreamScheme))
+        }
     }
 }
 
@@ -262,7 +267,7 @@ impl fmt::Display for Input {
             Input::Command { command, .. } => {
                 write!(f, "exec:{}", command.split_whitespace().next().unwrap_or_default())
             }
-            Input::Rtmp(url) => write!(f, "{url}"),
+            Input::Server(url) => write!(f, "{url}"),
         }
     }
 }
@@ -288,7 +293,7 @@ impl core::error::Error for SpecError {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::source::RawFormat;
+    use crate::{rtsp::Lower, server::source::RawFormat};
 
     fn parsed(text: &str) -> SourceConfig {
         SourceConfig::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
@@ -341,16 +346,34 @@ mod tests {
     #[test]
     fn a_url_keeps_its_query_but_for_the_option_of_ours() {
         let source = parsed("live/a=rtmp://h/live/cam?token=a/b&on-demand=1&x=2");
-        let Input::Rtmp(url) = &source.input else { panic!("{source:?}") };
+        let Input::Server(StreamUrl::Rtmp(url)) = &source.input else { panic!("{source:?}") };
         assert_eq!((&*url.key, source.start), ("cam?token=a/b&x=2", Start::OnDemand));
         assert_eq!(source.input.to_string(), "rtmp://h/live/cam");
         let source = parsed("live/a=rtmp://h/live/cam?on-demand=0");
-        let Input::Rtmp(url) = &source.input else { panic!("{source:?}") };
+        let Input::Server(StreamUrl::Rtmp(url)) = &source.input else { panic!("{source:?}") };
         assert_eq!((&*url.key, source.start), ("cam", Start::AtOnce));
         assert_eq!(
             SourceConfig::parse_pull("a=rtmp://h/live/cam"),
             SourceConfig::parse("a=rtmp://h/live/cam")
         );
+    }
+
+    #[test]
+    fn a_camera_keeps_its_query_but_for_the_options_of_ours_and_shows_no_secrets() {
+        let text = "live/a=rtsp://u:p@cam/s?on-demand=1&channel=1&transport=udp";
+        let source = parsed(text);
+        let Input::Server(StreamUrl::Rtsp(url)) = &source.input else { panic!("{source:?}") };
+        assert_eq!((url.transport, source.start), (Lower::Udp, Start::OnDemand));
+        assert_eq!(*url, "rtsp://u:p@cam/s?channel=1&transport=udp".parse().unwrap());
+        assert_eq!(source.input.to_string(), "rtsp://cam/s");
+        assert_eq!(SourceConfig::parse_pull(text).as_ref(), Ok(&source));
+        for (text, error) in [
+            ("a=rtsps://cam/s", UrlError::Tls),
+            ("a=rtsp://cam/s?transport=quic", UrlError::Transport),
+            ("a=http://cam/s", UrlError::StreamScheme),
+        ] {
+            assert_eq!(SourceConfig::parse(text), Err(SpecError::Url(error)), "{text}");
+        }
     }
 
     #[test]
@@ -373,11 +396,11 @@ mod tests {
             ("live/a=a.flv?format=avi", BadValue("format")),
             ("live/a=exec:cam ?format=avi", BadValue("format")),
             ("live/a=rtmp://h/live", Url(UrlError::Path)),
-            ("live/a=http://h/live/a.flv", Url(UrlError::Scheme)),
+            ("live/a=http://h/live/a.flv", Url(UrlError::StreamScheme)),
         ] {
             assert_eq!(SourceConfig::parse(text), Err(error), "{text}");
         }
-        assert_eq!(SourceConfig::parse_pull("a=b.flv"), Err(Url(UrlError::Scheme)));
+        assert_eq!(SourceConfig::parse_pull("a=b.flv"), Err(Url(UrlError::StreamScheme)));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Recorded streams: the files of `--media`, played as `vod/...`, and the recordings of live streams from an earlier point
-//! (time shift), each connection by a thread of its own; and the same files as they are, over HTTP.
+//! (time shift), each connection by a thread of its own; and the same files as they are, over HTTP. `player` plays over RTMP,
+//! `replay` over RTSP.
 //!
 //! ```text
 //! reactor ── a request that may need a file ──> weir-file-N: looks for the file, opens it, answers, plays or sends
@@ -13,13 +14,18 @@
 //!
 //! Bounds: [`MAX_FILE_PLAYERS`]; those of `player` and `indices`.
 
+mod course;
+mod film;
 mod indices;
 mod library;
 mod player;
+mod replay;
 mod thread;
 
 pub use library::MEDIA_APP;
 pub(super) use library::is_media;
+pub(super) use player::Pumped;
+pub(super) use replay::{Due, Replay};
 
 use indices::Indices;
 use library::Library;
@@ -40,6 +46,7 @@ use crate::{
         MessageStreamId,
         session::{PlayStart, RejectReason, Wanted},
     },
+    rtsp::Status,
 };
 use alloc::{
     boxed::Box,
@@ -150,6 +157,16 @@ impl Vod {
         self.library.is_some() && Library::has(path)
     }
 
+    /// Whether a client of RTSP may mean a file by that name: of `--media` as over RTMP, of `--record` as over HTTP.
+    pub(super) fn may_have(&self, path: &StreamPath) -> bool {
+        self.has(path) || (self.recordings.is_some() && Vod::recorded(path).is_some())
+    }
+
+    /// The name of a recording.
+    fn recorded(path: &StreamPath) -> Option<&str> {
+        path.as_str().strip_prefix(Folder::Recordings.name())?.strip_prefix('/')
+    }
+
     /// Asks every thread to end its connection and itself; `jobs` waits for them.
     pub(super) fn stop(&self) {
         let mut state = self.lock();
@@ -217,6 +234,9 @@ pub(super) fn refuse(
         Action::Fetch { id, .. } => {
             let cx = Context { now, shared, actions: &mut Vec::new() };
             connection.respond(&cx, *id, &files::busy(told(why)));
+        }
+        Action::Open { request, .. } => {
+            connection.refuse_rtsp(now, *request, Status::SERVICE_UNAVAILABLE, told(why));
         }
         _ => {}
     }

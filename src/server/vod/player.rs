@@ -11,11 +11,15 @@
 //! what was sent, and is no reason to send that again; librtmp adds the start that it asked for to all times, and looks
 //! for the frame it resumes from at time 0, so a play begins at 0 wherever it starts in the file.
 
-use super::{super::path::StreamPath, Entry};
+use super::{
+    super::path::StreamPath,
+    Entry,
+    film::{Clock, Film},
+};
 use crate::{
     base::{MonoTime, Timestamp},
     flv::{Tag, TagKind, TagRole},
-    media::{MediaError, MediaReader, metadata},
+    media::{MediaReader, metadata},
     rtmp::{
         MessageStreamId, Session,
         session::{PlayStart, Sent, Wanted},
@@ -39,8 +43,6 @@ const QUEUE: usize = 256 << 10;
 const MAX_BURST: Duration = Duration::from_millis(500);
 /// Nothing in the file for longer than this is said.
 const DRY: Duration = Duration::from_secs(5);
-/// Places of damage in a row that are passed over.
-const MAX_DAMAGE: u32 = 64;
 /// Milliseconds around what the client has in which an unpause goes on without a seek.
 const SLACK: u32 = 1000;
 
@@ -63,7 +65,7 @@ pub(super) struct FilePlayer {
     pub(super) growing: Option<Growing>,
     /// What is played.
     entry: Entry,
-    reader: Box<dyn MediaReader + Send>,
+    film: Film,
     wants_audio: bool,
     video: Video,
     buffer: Duration,
@@ -87,7 +89,6 @@ pub(super) struct FilePlayer {
     start: u32,
     sent: u64,
     is_dry: bool,
-    damages: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,7 +120,7 @@ enum Limit {
 
 /// What became of a try to send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Pumped {
+pub(in crate::server) enum Pumped {
     /// Nothing to send before this time.
     Until(MonoTime),
     /// Enough waits in the session.
@@ -132,37 +133,13 @@ pub(super) enum Pumped {
     Ended,
 }
 
-/// When media is due: its time plus this is the driver's time.
-#[derive(Clone, Copy, Debug, Default)]
-struct Clock {
-    origin: i64,
-}
-
-impl Clock {
-    /// A clock by which `time` is now.
-    fn at(now: MonoTime, time: u32) -> Clock {
-        Clock { origin: now.0 as i64 - i64::from(time) }
-    }
-
-    /// When media of that time may be sent to a client that wants it so long before it is due.
-    fn due(self, time: u32, buffer: Duration) -> MonoTime {
-        let ahead = buffer.as_millis() as i64;
-        MonoTime((self.origin + i64::from(time) - ahead).max(0) as u64)
-    }
-
-    /// By how much that time lies ahead.
-    fn lead(self, now: MonoTime, time: u32) -> i64 {
-        self.origin + i64::from(time) - now.0 as i64
-    }
-}
-
 impl FilePlayer {
-    /// A player of an entry from its start on.
     /// What is played.
     pub(super) fn path(&self) -> &StreamPath {
         &self.entry.path
     }
 
+    /// A player of an entry from its start on.
     pub(super) fn new(
         now: MonoTime,
         entry: &Entry,
@@ -174,7 +151,7 @@ impl FilePlayer {
             playlist: VecDeque::new(),
             growing: None,
             entry: entry.clone(),
-            reader,
+            film: Film::new(reader, &entry.path),
             wants_audio: entry.wanted.audio,
             video: if entry.wanted.video { Video::On } else { Video::Off },
             buffer: DEFAULT_BUFFER,
@@ -191,7 +168,6 @@ impl FilePlayer {
             start: 0,
             sent: 0,
             is_dry: false,
-            damages: 0,
         };
         player.set_buffer(buffer.unwrap_or(DEFAULT_BUFFER));
         player.begin(now, entry);
@@ -212,24 +188,23 @@ impl FilePlayer {
         self.flow = Flow::On;
         self.clock = Clock::at(now, start);
         self.ahead.clear();
-        self.ahead.push_back(metadata::tag(self.reader.info(), Timestamp(0)));
+        self.ahead.push_back(metadata::tag(self.film.info(), Timestamp(0)));
         // It stands at its start, where audio may come before the first keyframe.
         self.target = Some(start).filter(|start| *start > 0);
         (self.base, self.is_beginning) = (0, true);
         if start == 0 {
-            self.ahead.extend(self.reader.headers());
+            self.ahead.extend(self.film.headers());
         }
         self.next = None;
         self.position = start;
         self.sent = 0;
         self.is_dry = false;
-        self.damages = 0;
     }
 
     /// The next entry, whose media is due when that of this one is over.
     pub(super) fn follow(&mut self, now: MonoTime, entry: &Entry, reader: Box<dyn MediaReader + Send>) {
         let lead = self.clock.lead(now, self.position).clamp(0, self.buffer.as_millis() as i64);
-        self.reader = reader;
+        self.film = Film::new(reader, &entry.path);
         self.begin(now, entry);
         self.clock.origin += lead;
     }
@@ -239,7 +214,7 @@ impl FilePlayer {
         let (clock, position, limit, start) = (self.clock, self.position, self.limit, self.start);
         let base = self.base;
         let flow = self.flow;
-        self.reader = reader;
+        self.film = Film::new(reader, &entry.path);
         self.begin(MonoTime(0), entry);
         (self.clock, self.position, self.limit, self.start) = (clock, position, limit, start);
         (self.base, self.is_beginning) = (base, false);
@@ -253,7 +228,7 @@ impl FilePlayer {
 
     /// Where the file ends, in milliseconds; `None` if nobody knows.
     pub(super) fn duration(&self) -> Option<u32> {
-        Some(self.reader.info().duration).filter(|duration| *duration > 0 && self.growing.is_none())
+        Some(self.film.info().duration).filter(|duration| *duration > 0 && self.growing.is_none())
     }
 
     /// It has ended because no more was asked for.
@@ -355,7 +330,7 @@ impl FilePlayer {
     }
 
     fn repeat_headers(&mut self, kind: TagKind) {
-        self.ahead.extend(self.reader.headers().into_iter().filter(|tag| tag.kind == kind));
+        self.ahead.extend(self.film.headers().into_iter().filter(|tag| tag.kind == kind));
     }
 
     // ---- sending
@@ -402,15 +377,12 @@ impl FilePlayer {
         if self.video == Video::AwaitsKeyframe {
             self.video = Video::On;
         }
-        self.damages = 0;
         self.is_dry = false;
         let is_beginning = core::mem::replace(&mut self.is_beginning, false);
-        match self.reader.seek(Timestamp(target)) {
-            Ok(place) if is_beginning => self.base = place.0,
-            Ok(_) => {}
-            Err(error) => log::warn!("{}: {error}", self.entry.path),
+        if let Some(place) = self.film.seek(target).filter(|_| is_beginning) {
+            self.base = place;
         }
-        self.ahead.extend(self.reader.headers());
+        self.ahead.extend(self.film.headers());
     }
 
     /// The next tag between start and end, whether the client wants it or not.
@@ -418,7 +390,7 @@ impl FilePlayer {
         loop {
             let tag = match self.ahead.pop_front().or_else(|| self.next.take()) {
                 Some(tag) => tag,
-                None => self.read()?,
+                None => self.film.read()?,
             };
             let is_frame = tag.classify().role.is_frame();
             self.is_at_limit = match self.limit {
@@ -434,7 +406,7 @@ impl FilePlayer {
                 continue;
             }
             // A picture, if there are any.
-            let has_video = self.reader.info().video.is_some() && self.video != Video::Off;
+            let has_video = self.film.info().video.is_some() && self.video != Video::Off;
             if self.limit == Limit::OneFrame && is_frame && has_video && tag.kind == TagKind::Audio {
                 continue;
             }
@@ -454,24 +426,6 @@ impl FilePlayer {
                 true
             }
             TagKind::Video | TagKind::Data => true,
-        }
-    }
-
-    fn read(&mut self) -> Option<Tag> {
-        loop {
-            match self.reader.next() {
-                Ok(tag) => {
-                    self.damages = 0;
-                    return tag;
-                }
-                Err(error) => {
-                    log::warn!("{}: {error}", self.entry.path);
-                    self.damages += 1;
-                    if self.damages > MAX_DAMAGE || matches!(error, MediaError::Io(_)) {
-                        return None;
-                    }
-                }
-            }
         }
     }
 

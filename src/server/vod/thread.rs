@@ -1,10 +1,11 @@
-//! A thread that plays files to one connection, or sends them over HTTP; what it answers is in `answer` and `download`.
+//! A thread that plays files to one connection, or sends them over HTTP; what it answers is in `answer`, `download` and `open`.
 //!
 //! It sleeps in `poll` until the socket is ready, media is due, or another thread has a word for it. Its connection stays as long
 //! as it plays files; then it goes to whoever it belongs to.
 
 mod answer;
 mod download;
+mod open;
 
 use super::{
     super::{
@@ -138,10 +139,11 @@ impl FileThread {
                 }
             }
             Control::Report(question) => {
-                let path = self.players.first().map(FilePlayer::path);
+                let path = self.players.first().map(FilePlayer::path).cloned();
+                let path = path.or_else(|| self.replayed());
                 let describe = |facts: &mut Facts| match &self.download {
                     Some(download) => facts.all().for_each(|facts| download.describe(facts)),
-                    None => facts.all().for_each(|facts| facts.stream = path.cloned()),
+                    None => facts.all().for_each(|facts| facts.stream = path.clone()),
                 };
                 question.answer(&self.hold.sockets, describe);
             }
@@ -211,7 +213,10 @@ impl FileThread {
         let now = self.hold.shared.now();
         let Some(index) = self.hold.sockets.indices().first().copied() else { return };
         let Some(vod) = &self.hold.shared.vod else { return };
-        let stays = self.download.is_some() || (!self.players.is_empty() && self.moving.is_empty());
+        let is_replaying =
+            self.hold.sockets.get_mut(index).is_some_and(|connection| connection.is_replaying());
+        let plays = is_replaying || !self.players.is_empty();
+        let stays = self.download.is_some() || (plays && self.moving.is_empty());
         if stays || self.hold.shared.is_stopping() {
             return;
         }
@@ -243,6 +248,7 @@ impl FileThread {
             match action {
                 Action::Ask { request, ask } => self.answer(now, index, request, ask),
                 Action::Fetch { id, request } => self.fetch(now, index, id, &request),
+                Action::Open { event, path, .. } => self.open(now, index, &event, path),
                 Action::Join { stream, .. } => {
                     self.forget(stream);
                     self.moving.push(action);
@@ -316,6 +322,14 @@ impl FileThread {
         self.due = None;
         if self.download.is_some() {
             return self.fill_download(now, index);
+        }
+        if let Some(connection) = self.hold.sockets.get_mut(index).filter(|of| of.is_replaying()) {
+            match connection.pump_replay(now) {
+                Pumped::Until(at) => self.look_at(at),
+                Pumped::Full => return true,
+                Pumped::Idle | Pumped::Dry | Pumped::Ended => {}
+            }
+            return false;
         }
         let mut is_full = false;
         // Whoever comes last has the least room, so that everybody is that in turn.

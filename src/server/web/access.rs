@@ -107,7 +107,7 @@ fn hash(token: &str) -> [u8; 32] {
 }
 
 /// Host without the port.
-fn name_of(host: &str) -> &str {
+pub(super) fn name_of(host: &str) -> &str {
     match host.rsplit_once(':') {
         Some((name, port)) if !port.contains(']') => name,
         _ => host,
@@ -118,16 +118,19 @@ fn name_of(host: &str) -> &str {
 fn is_same_origin(request: &Request, is_tls: bool) -> bool {
     let Some(origin) = request.values("origin").next() else { return true };
     let Some(host) = request.host() else { return false };
-    // Whoever ends TLS in front says so; pages of others cannot send that field without being asked about it.
-    let is_https = is_tls
-        || request.header("x-forwarded-proto").is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"));
-    let (scheme, port) = if is_https { ("https", ":443") } else { ("http", ":80") };
+    let (scheme, port) = if is_https(request, is_tls) { ("https", ":443") } else { ("http", ":80") };
     let bare = host.strip_suffix(port).unwrap_or(host);
     let own = format!("{scheme}://{bare}");
     let mut origins = request.values("origin");
     core::str::from_utf8(origin).is_ok_and(|origin| {
         origins.nth(1).is_none() && origin.strip_suffix(port).unwrap_or(origin).eq_ignore_ascii_case(&own)
     })
+}
+
+/// Whether the client speaks TLS. Whoever ends it in front says so; pages of others cannot send that field without being asked
+/// about it.
+pub(super) fn is_https(request: &Request, is_tls: bool) -> bool {
+    is_tls || request.header("x-forwarded-proto").is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"))
 }
 
 /// Which methods an address has, and whether the one asked for is among them.

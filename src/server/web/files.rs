@@ -36,7 +36,7 @@ pub(in crate::server) enum Folder {
 
 impl Folder {
     /// What its addresses begin with.
-    fn name(self) -> &'static str {
+    pub(in crate::server) fn name(self) -> &'static str {
         match self {
             Folder::Media => MEDIA_APP,
             Folder::Recordings => "recordings",

@@ -31,9 +31,7 @@ impl Connection {
         path: &StreamPath,
     ) {
         if !cx.shared.registry.is_live(path) && !cx.shared.comes_on_demand(path) {
-            let response =
-                Response::api_error(Status::NOT_FOUND, "not_live", &format!("nobody publishes {path}"));
-            return self.respond(cx, id, &cors::open(response));
+            return self.respond(cx, id, &not_live(path));
         }
         let wants = |name| request.parameter(name).is_none_or(|value| value != "0");
         let wanted = Wanted { audio: wants("audio"), video: wants("video") };
@@ -86,6 +84,12 @@ impl Connection {
         self.set_role(STREAM, Role::Playing);
         cx.actions.push(Action::Join { stream: STREAM, hub, terms: Terms::new(wanted, None) });
     }
+}
+
+/// The answer where nobody publishes.
+pub(super) fn not_live(path: &StreamPath) -> Response {
+    let why = format!("nobody publishes {path}");
+    cors::open(Response::api_error(Status::NOT_FOUND, "not_live", &why))
 }
 
 impl Shared {

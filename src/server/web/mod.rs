@@ -6,9 +6,11 @@
 //! | `/healthz` | here |
 //! | `/APP/KEY.flv` | `flv`: a live stream, also as a WebSocket |
 //! | `/APP/KEY/index.m3u8`, `/APP/KEY/index.mpd`, what those list | `hls`: a live stream in segments |
+//! | `/APP/KEY.m3u`, `/APP/KEY.sdp` | `metafile`: what opens a player from a web page |
 //! | `/APP/KEY.json` | `watch`: what there is to know before playing |
 //! | `/APP/KEY`, `?watch` on any address | the watch page, of `assets` |
-//! | `/vod/NAME`, `/recordings/NAME` | `files`: files as they are, by range |
+//! | `/vod/NAME`, `/recordings/NAME` | `files`: files as they are, by range; `metafile`: those with `.m3u` behind their names |
+//! | any, for a tunnel | `rtsp/tunnel` |
 //! | `/`, `/_weir/...` | the console and the files of both pages, of `assets` |
 //!
 //! The protocol is in [`crate::http`]. What browsers and scripts may rely on is in `docs/openapi.yaml`.
@@ -19,6 +21,7 @@ mod assets;
 pub(super) mod files;
 mod flv;
 pub(super) mod hls;
+pub(super) mod metafile;
 mod metrics;
 mod route;
 mod watch;
@@ -70,6 +73,9 @@ impl Connection {
             }
         }
         (self.response_due, self.hls) = (None, None);
+        if let Some(cookie) = request.tunnel() {
+            return self.tunnel(cx, id, request, cookie);
+        }
         let route = Route::of(path, request.parameter("watch").is_some());
         if route == Route::Operate {
             return self.api(cx, id, request);
@@ -92,6 +98,8 @@ impl Connection {
                 self.respond(cx, id, &response.header("Cache-Control", "max-age=3600"));
             }
             Route::Flv(stream) => self.watch(cx, id, request, &stream),
+            Route::List(stream) => self.list(cx, id, request, &stream),
+            Route::Description(stream) => self.description(cx, id, request, &stream),
             Route::Facts(stream) => self.watch_facts(cx, id, &stream),
             Route::NoFacts => {
                 let why = "this is no name of a stream";

@@ -6,6 +6,7 @@
 use super::{
     assets,
     files::{self, Folder},
+    metafile,
 };
 use crate::{hls::Kind, http::mime, server::StreamPath};
 
@@ -22,6 +23,10 @@ pub(super) enum Route<'a> {
     CrossDomain,
     /// A live stream as FLV.
     Flv(StreamPath),
+    /// A live stream's addresses as a list for players.
+    List(StreamPath),
+    /// A live stream's description for players over RTSP.
+    Description(StreamPath),
     /// What there is to know about a stream before it is played.
     Facts(StreamPath),
     /// The same of something that can be no stream.
@@ -64,6 +69,12 @@ impl Route<'_> {
         if let Some(name) = name.strip_suffix(".flv") {
             return stream(name).map(Route::Flv);
         }
+        if let Some(name) = name.strip_suffix(metafile::LIST) {
+            return stream(name).map(Route::List);
+        }
+        if let Some(name) = name.strip_suffix(metafile::DESCRIPTION) {
+            return stream(name).map(Route::Description);
+        }
         if let Some(name) = name.strip_suffix(".json") {
             return Some(stream(name).map_or(Route::NoFacts, Route::Facts));
         }
@@ -85,7 +96,7 @@ impl Route<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::string::ToString;
+    use alloc::{format, string::ToString};
 
     #[test]
     fn addresses_name_pages_streams_and_files() {
@@ -100,14 +111,20 @@ mod tests {
         assert_eq!(Route::of("/vod/clip.mp4", true), Route::Asset("watch.html"));
         assert_eq!(Route::of("/vod/a/clip.mp4", false), Route::File(Folder::Media));
         assert_eq!(Route::of("/recordings/a.flv", false), Route::File(Folder::Recordings));
+        assert_eq!(Route::of("/vod/clip.mp4.m3u", false), Route::File(Folder::Media));
         let stream = |route: Route<'_>| match route {
             Route::Flv(path) | Route::Facts(path) | Route::Segments(path, _) => path.to_string(),
+            Route::List(path) => format!("{path} as a list"),
+            Route::Description(path) => format!("{path} described"),
             other => panic!("{other:?}"),
         };
         for (path, expected) in [
             ("/live/cam.flv", "live/cam"),
             ("/live/cam.flv.flv", "live/cam.flv"),
             ("/live/cam.json", "live/cam"),
+            ("/live/cam.m3u", "live/cam as a list"),
+            ("/live/cam.flv.m3u", "live/cam.flv as a list"),
+            ("/live/cam.sdp", "live/cam described"),
             ("/live/cam/index.m3u8", "live/cam"),
             ("/a/b/c/index.mpd", "a/b/c"),
         ] {
@@ -127,6 +144,9 @@ mod tests {
             "/live/_definst_/cam.flv",
             "/live/cam/",
             "/.flv",
+            "/.m3u",
+            "/live//cam.sdp",
+            "/api.m3u",
             "/live/cam.ts",
             "/live/cam.mp4",
             "/_weir",

@@ -161,6 +161,10 @@ fn every_answer_is_as_the_contract_says() {
     assert_eq!(ask(address, &format!("DELETE {capture}")).status, 204);
     contract.check(address, ("delete", "/api/v1/connections/{id}/capture"), &capture, 409);
     contract.check(address, ("post", "/api/v1/connections/{id}/capture"), &capture, 201);
+    let redirect = ("post", "/api/v1/connections/{id}/redirect");
+    let to = |id: u64| format!("/api/v1/connections/{id}/redirect?to=rtsp%3A%2F%2Fother%2Flive%2Fcam");
+    contract.check(address, redirect, &to(id), 409);
+    contract.check(address, redirect, &to(999), 404);
     let list = get("/api/v1/recordings", "/api/v1/recordings");
     assert_eq!(list["total"], 1);
     assert_eq!(get("/api/v1/files", "/api/v1/files")["total"], 1);
@@ -169,7 +173,10 @@ fn every_answer_is_as_the_contract_says() {
     }
     contract.check(address, ("get", "/{path}.json"), "/.json", 400);
     assert_eq!(*contract.1.borrow(), contract.calls(), "each call once");
-    contract.check(address, ("get", "/{path}.flv"), "/live/none.flv", 404);
+    for ending in ["flv", "m3u", "sdp"] {
+        let path = format!("/{{path}}.{ending}");
+        contract.check(address, ("get", &path), &format!("/live/none.{ending}"), 404);
+    }
     let _ = fs::remove_dir_all(folder);
 }
 

@@ -267,3 +267,72 @@ fn media_files_are_listed_by_name() {
     );
     let _ = fs::remove_dir_all(folder);
 }
+
+/// A request over RTSP, and its answer up to the end of its head.
+fn say(client: &mut BufReader<TcpStream>, request: &str) -> String {
+    write!(client.get_mut(), "{request}\r\n\r\n").unwrap();
+    let answer = head(client);
+    assert!(answer.starts_with("RTSP/1.0 200 "), "{request}: {answer}");
+    let len = answer.lines().find_map(|line| line.strip_prefix("Content-Length: "));
+    let mut body = vec![0; len.map_or(0, |len| len.parse().unwrap())];
+    client.read_exact(&mut body).unwrap();
+    answer
+}
+
+#[test]
+fn an_rtsp_client_is_told_to_go_elsewhere_and_plays_on() {
+    let (_server, address) = start(config());
+    let (mut publisher, out) = Client::publisher(address, "moved");
+    publisher.send(out, &film(1));
+    until("it is live", || ask(address, "GET /live/moved.json").json()["live"] == true);
+    let mut player = BufReader::new(TcpStream::connect(address).unwrap());
+    player.get_ref().set_read_timeout(Some(DEADLINE)).unwrap();
+    let url = format!("rtsp://{address}/live/moved");
+    say(&mut player, &format!("DESCRIBE {url} RTSP/1.0\r\nCSeq: 1"));
+    let id = find(address, "rtsp");
+    let redirect = |to: &str| ask(address, &format!("POST /api/v1/connections/{id}/redirect?to={to}"));
+    let (elsewhere, token) = ("rtsp%3A%2F%2Fother%3A8554%2Flive%2Fcam%3Ft%3D", "s3cret-of-redirect");
+    let to = format!("{elsewhere}{token}");
+    let early = redirect(&to);
+    assert_eq!((early.status, &early.json()["error"]["code"]), (409, &"nothing_set_up".into()));
+    let set_up = format!(
+        "SETUP {url}/trackID=0 RTSP/1.0\r\nCSeq: 2\r\nTransport: RTP/AVP/TCP;unicast;interleaved=0-1"
+    );
+    let session = say(&mut player, &set_up);
+    let session = session.lines().find(|line| line.starts_with("Session: ")).unwrap();
+    let session = session.split(';').next().unwrap();
+    say(&mut player, &format!("PLAY {url}/ RTSP/1.0\r\nCSeq: 3\r\n{session}"));
+    for wrong in ["", "rtmp%3A%2F%2Fother%2Fx", "%2Flive%2Fcam", "rtsp%3A%2F%2Fx%2F%0D%0AX%3A%201", "*"] {
+        assert_eq!(redirect(wrong).status, 400, "{wrong}");
+    }
+    let told = redirect(&to);
+    assert_eq!((told.status, told.body.as_str()), (204, ""));
+    // Between packets.
+    let mut request = String::new();
+    while request.is_empty() {
+        let mut first = [0];
+        player.read_exact(&mut first).unwrap();
+        if first == *b"$" {
+            let mut header = [0; 3];
+            player.read_exact(&mut header).unwrap();
+            let mut packet = vec![0; usize::from(u16::from_be_bytes([header[1], header[2]]))];
+            player.read_exact(&mut packet).unwrap();
+        } else {
+            request = format!("{}{}", char::from(first[0]), head(&mut player));
+        }
+    }
+    assert!(request.starts_with("REDIRECT rtsp://") && request.contains(session), "{request}");
+    let location = format!("\r\nLocation: rtsp://other:8554/live/cam?t={token}\r\n");
+    assert!(request.contains(&location), "{request}");
+    write!(player.get_mut(), "RTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\n").unwrap();
+    publisher.send(out, &[inter_frame(1000, &[0, 0, 0, 5, 0x41, 7, 7, 7, 7])]);
+    let mut packet = [0];
+    player.read_exact(&mut packet).unwrap();
+    assert_eq!(packet, *b"$", "it plays on");
+    assert!(logged(&format!("#{id} is sent elsewhere by an operator")) && !logged(token));
+    let (rtmp, _) = Client::player(address, "moved");
+    let id = find(address, "rtmp");
+    let answer = ask(address, &format!("POST /api/v1/connections/{id}/redirect?to={to}"));
+    assert_eq!((answer.status, &answer.json()["error"]["code"]), (409, &"not_rtsp".into()));
+    drop(rtmp);
+}

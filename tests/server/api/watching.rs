@@ -15,7 +15,8 @@ fn a_page_learns_of_a_stream_before_during_and_after() {
     assert!(json["video"].is_null() && json["audio"].is_null() && json["bitrate_bps"].is_null());
     assert_eq!(json["ports"]["rtmp"], address.port());
     assert_eq!(json["ports"]["http"], address.port());
-    assert!(json["ports"]["https"].is_null() && json["ports"]["rtsp"].is_null());
+    assert!(json["ports"]["https"].is_null() && json["ports"]["rtsps"].is_null());
+    assert_eq!(json["ports"]["rtsp"], address.port());
 
     let (mut publisher, out) = Client::publisher(address, "json");
     until("somebody publishes", || ask().json()["reason"] != "nobody publishes live/json");

@@ -266,14 +266,14 @@ impl FileThread {
 }
 
 /// Opens a file, or says why not: for the log, and for the client.
-fn open(vod: &Vod, file: &Path) -> Result<Box<dyn MediaReader + Send>, (String, RejectReason)> {
+pub(super) fn open(vod: &Vod, file: &Path) -> Result<Box<dyn MediaReader + Send>, (String, RejectReason)> {
     let file = media::file(file).map_err(|error| (plain(&error), refused(&error)))?;
     vod.indices.reader(file).map_err(|error| (error.to_string(), reason(&error)))
 }
 
 /// What a client is told when the system does not give a file: that there is none, unless a server that is set up better, or
 /// a later moment, would have it.
-fn refused(error: &io::Error) -> RejectReason {
+pub(super) fn refused(error: &io::Error) -> RejectReason {
     match error.kind() {
         io::ErrorKind::PermissionDenied => RejectReason::Failed(told(error).to_string()),
         _ if has_no_room(error) => RejectReason::Failed(told(error).to_string()),

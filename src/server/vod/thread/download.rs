@@ -17,7 +17,10 @@ use crate::{
         path::StreamPath,
         report::{self, ConnectionFacts},
         vod::{Vod, has_no_room, library::NoFile, told},
-        web::files,
+        web::{
+            files::{self, Folder},
+            metafile,
+        },
     },
 };
 use alloc::{
@@ -59,6 +62,10 @@ impl FileThread {
         let shared = self.hold.shared.clone();
         let (Some(vod), Some(connection)) = (&shared.vod, self.hold.sockets.get_mut(index)) else { return };
         let path = request.path();
+        if let Some((folder, name)) = listed(vod, path) {
+            let cx = Context { now, shared: &shared, actions: &mut Vec::new() };
+            return connection.list_file(&cx, id, request, (folder, &name));
+        }
         let (response, opened) = match open(vod, path) {
             Ok((file, metadata)) => {
                 let (response, rest) = files::found(request, path, &metadata);
@@ -137,6 +144,20 @@ impl Download {
         }
         Ok(Sent::All)
     }
+}
+
+/// The file whose addresses are asked for, if it is there: `/vod/clip.mp4.m3u`, or `/vod/clip.m3u` as clients of RTMP name
+/// files. A list that lies in the folder itself is no media file, and could not be had anyhow.
+fn listed(vod: &Vod, path: &str) -> Option<(Folder, String)> {
+    let (folder, name) = files::named(path)?;
+    let name = name.strip_suffix(metafile::LIST)?;
+    let library = vod.folder(folder)?;
+    if library.exact(name).is_ok() {
+        return Some((folder, name.to_string()));
+    }
+    let path = StreamPath::join(folder.name(), "", name).ok()?;
+    let name = library.shown(&library.find(&path).ok()?).to_string();
+    library.exact(&name).is_ok().then_some((folder, name))
 }
 
 /// The file of an address.

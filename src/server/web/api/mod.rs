@@ -4,7 +4,7 @@
 //! mail, because it waits for other threads and for disks. Each other file holds the schemas of one subject, named as they are there, and how
 //! they are made from facts.
 //!
-//! Bounds: [`MAX_QUERY`]; those of `thread`.
+//! Bounds: [`MAX_QUERY`], [`MAX_URL`]; those of `thread`.
 
 mod changes;
 mod connections;
@@ -24,6 +24,7 @@ pub(in crate::server) use thread::Api;
 use super::access;
 use crate::{
     http::{ESCAPED_SLASH, Method, Request, RequestId, Response, Status, mime},
+    rtsp::Target,
     server::{
         StreamPath,
         connection::{Connection, Context},
@@ -36,6 +37,8 @@ use thread::{Asked, NotTaken};
 
 /// Characters of `q`.
 const MAX_QUERY: usize = 200;
+/// Bytes of a URL.
+const MAX_URL: usize = 2048;
 /// Of a list, at most and unless another number is said.
 const MAX_LIMIT: usize = 1000;
 const LIMIT: usize = 100;
@@ -53,6 +56,8 @@ enum Call {
     Kick(u64),
     StartCapture(u64),
     StopCapture(u64),
+    /// To that URL.
+    Redirect(u64, String),
     Recordings(Option<StreamPath>, Page),
     Files(Page),
     Events(Subscription),
@@ -177,6 +182,10 @@ fn call(request: &Request) -> Result<Call, Wrong> {
             let id = connection(id)?;
             Ok(if is_post { Call::StartCapture(id) } else { Call::StopCapture(id) })
         }
+        ("connections", Some(id), Some("redirect"), None) => {
+            with(&[Method::Post])?;
+            Ok(Call::Redirect(connection(id)?, rtsp_url(request)?))
+        }
         ("recordings", None, ..) => {
             with(READ)?;
             let of = request.parameter("stream").map(|path| stream(&path)).transpose()?;
@@ -208,6 +217,15 @@ fn stream(component: &str) -> Result<StreamPath, Wrong> {
 fn connection(component: &str) -> Result<u64, Wrong> {
     let id = component.bytes().all(|byte| byte.is_ascii_digit()).then(|| component.parse().ok()).flatten();
     id.ok_or_else(|| Wrong::Request("the id of a connection is a number".to_owned()))
+}
+
+/// `to`: where an RTSP client can go, as it will stand in a header.
+fn rtsp_url(request: &Request) -> Result<String, Wrong> {
+    let url = request.parameter("to").unwrap_or_default();
+    let is_plain = url.len() <= MAX_URL && url.bytes().all(|byte| byte.is_ascii_graphic());
+    let is_url = is_plain && url.contains("://") && Target::parse(&url).is_some();
+    let why = "to is no rtsp:// or rtsps:// URL, percent-encoded as a parameter";
+    if is_url { Ok(url.into_owned()) } else { Err(Wrong::Request(why.to_owned())) }
 }
 
 fn q(request: &Request) -> Result<String, Wrong> {
@@ -248,7 +266,7 @@ fn text(body: &impl Serialize) -> String {
 }
 
 /// An address: components of a name without what would end one, slashes as they are.
-fn address(prefix: &str, name: &str) -> String {
+pub(super) fn address(prefix: &str, name: &str) -> String {
     let mut address = prefix.to_owned();
     for byte in name.bytes() {
         match byte {

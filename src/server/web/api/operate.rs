@@ -1,4 +1,4 @@
-//! What changes something: kick, record, capture.
+//! What changes something: kick, record, capture, redirect.
 
 use super::{
     sample::{self, Sample, Told},
@@ -14,13 +14,14 @@ use crate::{
         port::{ConnectionId, Letter, Mailbox},
         record::NotStarted,
         report::ConnectionFacts,
+        rtsp::{NotRedirected, Redirect},
     },
 };
-use alloc::{format, sync::Arc};
+use alloc::{format, string::String, sync::Arc};
 use core::time::Duration;
 use crossbeam_channel::{RecvTimeoutError, bounded};
 
-/// Time that a connection has to begin or end its capture, and the disk to take its file. The former does within a turn.
+/// Time that a connection has to do what it is told, and the disk to take the file of a capture. The former does within a turn.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 pub(super) fn no_stream(path: &StreamPath) -> Response {
@@ -104,6 +105,25 @@ pub(super) fn capture(shared: &Arc<Shared>, id: u64, is_on: bool) -> Response {
         Ok(Err(NotSwitched::Failed(why))) => internal(&why),
         Err(RecvTimeoutError::Disconnected) => no_connection(id),
         Err(RecvTimeoutError::Timeout) => internal("neither the connection nor the disk answered in time"),
+    }
+}
+
+/// Has a client told to go elsewhere.
+pub(super) fn redirect(shared: &Arc<Shared>, id: u64, to: String) -> Response {
+    let mailbox = match mailbox(shared, id) {
+        Ok(mailbox) => mailbox,
+        Err(refusal) => return refusal,
+    };
+    let (done_to, told) = bounded(1);
+    mailbox.leave(Letter::Redirect(Redirect { to, done: done_to }));
+    match told.recv_timeout(PATIENCE) {
+        Ok(Ok(())) => done(),
+        Ok(Err(NotRedirected::NotRtsp)) => conflict("not_rtsp", "only clients of RTSP can be sent elsewhere"),
+        Ok(Err(NotRedirected::NothingSetUp)) => {
+            conflict("nothing_set_up", "it neither plays nor publishes anything")
+        }
+        Err(RecvTimeoutError::Disconnected) => no_connection(id),
+        Err(RecvTimeoutError::Timeout) => internal("the connection did not answer in time"),
     }
 }
 

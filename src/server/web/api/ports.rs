@@ -16,19 +16,25 @@ pub(in crate::server::web) struct Ports {
 
 impl Ports {
     pub(in crate::server::web) fn of(shared: &Shared) -> Ports {
-        let port = |scheme: Scheme| scheme.best_of(&shared.addresses).map(|address| address.port());
-        // Every listener takes it; 443 is what its clients expect.
-        let sealed = |scheme: Scheme| {
-            let has_usual = shared.addresses.iter().any(|address| address.port() == 443);
-            shared.tls.as_ref().and_then(|_| if has_usual { Some(443) } else { port(scheme) })
-        };
         Ports {
-            rtmp: port(Scheme::Rtmp),
-            rtmps: sealed(Scheme::Rtmp),
-            rtsp: None,
-            rtsps: None,
-            http: port(Scheme::Http),
-            https: sealed(Scheme::Http),
+            rtmp: port(shared, Scheme::Rtmp, false),
+            rtmps: port(shared, Scheme::Rtmp, true),
+            rtsp: port(shared, Scheme::Rtsp, false),
+            rtsps: port(shared, Scheme::Rtsp, true),
+            http: port(shared, Scheme::Http, false),
+            https: port(shared, Scheme::Http, true),
         }
     }
+}
+
+/// The port of a protocol, in the clear or through TLS.
+pub(in crate::server::web) fn port(shared: &Shared, scheme: Scheme, is_tls: bool) -> Option<u16> {
+    if is_tls {
+        shared.tls.as_ref()?;
+        // Every listener takes it; 443 is what its clients expect.
+        if shared.addresses.iter().any(|address| address.port() == 443) {
+            return Some(443);
+        }
+    }
+    scheme.best_of(&shared.addresses).map(|address| address.port())
 }

@@ -162,9 +162,9 @@ impl<'a> People<'a> {
             return Publisher {
                 kind: Kind::Fed(feeder.kind),
                 connection: None,
-                protocol: feeder.address.is_some().then_some(Protocol::Rtmp),
+                protocol: feeder.server.as_ref().map(|(protocol, _)| *protocol),
                 tls: false,
-                address: feeder.address.clone(),
+                address: feeder.server.as_ref().map(|(_, address)| address.clone()),
                 agent: Some(feeder.name.clone()),
             };
         }

@@ -242,6 +242,7 @@ impl Worker {
             Call::Kick(id) => operate::kick(&shared, id),
             Call::StartCapture(id) => operate::capture(&shared, id, true),
             Call::StopCapture(id) => operate::capture(&shared, id, false),
+            Call::Redirect(id, to) => operate::redirect(&shared, id, to),
             Call::StopRecording(path) => {
                 let response = operate::stop_recording(&shared, &path, sample!());
                 self.sample = None;

@@ -21,6 +21,8 @@ function links(entry) {
     { className: "actions full" },
     el("a", { className: "button", href: entry.watch_url, "aria-label": "Watch " + entry.name }, "Watch"),
     " ",
+    el("a", { className: "button", href: entry.url + ".m3u", "aria-label": "Open " + entry.name + " in a player" }, "Player"),
+    " ",
     el("a", { className: "button", href: entry.url, download: "", "aria-label": "Download " + entry.name }, "Download"),
   );
 }

@@ -10,7 +10,7 @@ import * as format from "./format.mjs";
 import { Graph } from "./graph.mjs";
 import { Picture, leave, onHover } from "./preview.mjs";
 import { Series } from "./series.mjs";
-import { addresses, encodePath, publishing } from "./urls.mjs";
+import { addresses, encodePath, playerList, publishing } from "./urls.mjs";
 
 const STEP = 100;
 /** Two minutes, at one a second. */
@@ -131,7 +131,7 @@ class Row {
       "div",
       {},
       el("dl", {}, ...[...facts].flatMap(([name, value]) => [el("dt", {}, name), value])),
-      el("div", { className: "buttons" }, el("a", { className: "button primary", href: this.name.href }, "Watch"), record, connections, kick),
+      el("div", { className: "buttons" }, el("a", { className: "button primary", href: this.name.href }, "Watch"), el("a", { className: "button", href: playerList(this.stream.path) }, "Open in a player"), record, connections, kick),
       el("ul", { className: "addresses" }, ...list.map(({ name, url }) => copyLine(name, url))),
     );
     const row = el("tr", { className: "open" }, el("td", { colSpan: 8, className: "full" }, el("div", { className: "inside" }, left, right)));
@@ -269,11 +269,12 @@ export class StreamsView {
   /** Nobody publishes: how it is done, with this host. */
   drawHowTo() {
     const box = byId("nothing");
-    const { server, key, url } = publishing(location, this.server?.ports);
+    const { server, key, url, rtsp } = publishing(location, this.server?.ports);
     if (box.dataset.shown === url) return;
     box.dataset.shown = url;
     const lines = [
       copyLine("ffmpeg", "ffmpeg -re -i film.mp4 -c copy -f flv " + url),
+      copyLine("RTSP", "ffmpeg -re -i film.mp4 -c copy -f rtsp " + rtsp),
       copyLine("Camera", "ffmpeg -f v4l2 -i /dev/video0 -c:v libx264 -preset veryfast -tune zerolatency -g 50 -f flv " + url),
       copyLine("OBS: Server", server),
       copyLine("Stream Key", key),

@@ -8,6 +8,8 @@ const FILE_ENDINGS = ["mp4", "m4v", "m4a", "mov", "mp3", "aac", "flv", "webm"];
 
 const DEFAULT_PORTS = { rtmp: 1935, rtmps: 443, rtsp: 554, rtsps: 322, http: 80, https: 443, ws: 80, wss: 443 };
 
+const HINTS = { rtmp: "VLC, ffplay, OBS", rtmps: "VLC, ffplay, OBS", rtsp: "VLC, ffplay, recorders", rtsps: "ffplay, GStreamer" };
+
 /** A path for the path part of a URL. ":" and "@" may stand there and are easier to read as they are. */
 export function encodePath(path) {
   return path
@@ -67,7 +69,7 @@ export function addresses(path, location, ports, hls) {
   for (const scheme of ["rtmp", "rtmps", "rtsp", "rtsps"]) {
     if (!ports?.[scheme]) continue;
     const url = absolute(scheme, location.hostname, ports[scheme], path);
-    list.push({ name: scheme.toUpperCase(), url, hint: "VLC, ffplay, OBS" });
+    list.push({ name: scheme.toUpperCase(), url, hint: HINTS[scheme] });
   }
   if (hls) list.push({ name: "HLS", url: web + "/index.m3u8", hint: "phones, TVs, VLC" });
   list.push({ name: "HTTP-FLV", url: web + ".flv", hint: "VLC, ffplay, mpegts.js" });
@@ -75,12 +77,16 @@ export function addresses(path, location, ports, hls) {
   return list;
 }
 
-/** How to publish to this host: server and key as OBS asks for them, and whole. */
+/** The list that opens a stream or file in a player that is a program of its own. */
+export const playerList = (path, token) => withQuery("/" + encodePath(path) + ".m3u", token);
+
+/** How to publish to this host: server and key as OBS asks for them, and whole; the same by RTSP. */
 export function publishing(location, ports, path = "live/cam") {
   const cut = path.lastIndexOf("/");
   const server = absolute("rtmp", location.hostname, ports?.rtmp ?? DEFAULT_PORTS.rtmp, path.slice(0, cut));
   const key = path.slice(cut + 1);
-  return { server, key, url: server + "/" + encodePath(key) };
+  const rtsp = absolute("rtsp", location.hostname, ports?.rtsp ?? DEFAULT_PORTS.rtsp, path);
+  return { server, key, url: server + "/" + encodePath(key), rtsp };
 }
 
 /** Whether other machines can reach this host by that name. */

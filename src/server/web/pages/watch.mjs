@@ -10,7 +10,7 @@ import * as engines from "./engines.mjs";
 import * as format from "./format.mjs";
 import { draw } from "./qr.mjs";
 import * as transport from "./transport.mjs";
-import { addresses, encodePath, isOnlyHere, target as targetOf, withQuery } from "./urls.mjs";
+import { addresses, encodePath, isOnlyHere, playerList, target as targetOf, withQuery } from "./urls.mjs";
 
 /** Without a first picture for so long, a way has failed. Joining a stream without keyframes takes some seconds. */
 const START_PATIENCE = 12_000;
@@ -359,6 +359,7 @@ function showAddresses() {
 }
 
 function showCode() {
+  byId("player").href = playerList(wanted.path, wanted.token);
   const url = wanted.isFile ? location.href : location.origin + "/" + encodePath(wanted.path);
   draw(byId("qr"), url);
   const caption = isOnlyHere(location.hostname)
