@@ -3,7 +3,7 @@
 //! Needs the programs that tools/setup.sh installs, and fails without them. Media plays in real time, so everything
 //! that can wait at the same time does.
 
-#![expect(clippy::std_instead_of_core, reason = "a test has std anyway")]
+#![expect(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "a test has std anyway")]
 
 mod chains;
 mod compare;
@@ -19,6 +19,7 @@ mod pages;
 mod programs;
 mod raw;
 mod recording;
+mod rtsp;
 mod sources;
 mod tls;
 mod tools;

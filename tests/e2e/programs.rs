@@ -72,6 +72,11 @@ impl Server {
         self.dir
     }
 
+    /// Where it listens.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Waits until its last log lines say so.
     pub(crate) fn wait_for_log(&mut self, text: &str) {
         self.wait_until(text, |server| server.process.tail().contains(text));

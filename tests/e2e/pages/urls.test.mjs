@@ -56,8 +56,15 @@ test("what is not offered has no address", () => {
 
 test("publishing is told as OBS asks for it", () => {
   const how = urls.publishing(page("board.lan:8080"), { rtmp: 1936 });
-  assert.deepEqual(how, { server: "rtmp://board.lan:1936/live", key: "cam", url: "rtmp://board.lan:1936/live/cam" });
+  const rtsp = "rtsp://board.lan/live/cam";
+  assert.deepEqual(how, { server: "rtmp://board.lan:1936/live", key: "cam", url: "rtmp://board.lan:1936/live/cam", rtsp });
+  assert.equal(urls.publishing(page("board.lan:8080"), { rtsp: 8554 }).rtsp, "rtsp://board.lan:8554/live/cam");
   assert.equal(urls.publishing(page("board.lan:8080"), undefined).server, "rtmp://board.lan/live");
+});
+
+test("a player gets a list whose name is that of the stream, and the token", () => {
+  assert.equal(urls.playerList("live/b\u00e9", "token=1"), "/live/b%C3%A9.m3u?token=1");
+  assert.equal(urls.playerList("vod/clip.mp4"), "/vod/clip.mp4.m3u");
 });
 
 test("parameters are added only where there are some", () => {
