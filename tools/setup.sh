@@ -58,6 +58,9 @@ element h264parse gstreamer1.0-plugins-bad
 element rtmp2sink gstreamer1.0-plugins-bad
 element rtmp2src gstreamer1.0-plugins-bad
 element rtmpsink gstreamer1.0-plugins-bad
+element rtspsrc gstreamer1.0-plugins-good
+element rtph264pay gstreamer1.0-plugins-good
+element rtspclientsink gstreamer1.0-rtsp
 LIST
 }
 

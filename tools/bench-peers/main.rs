@@ -1,4 +1,4 @@
-//! weir beside other RTMP servers, on one machine and in one run; also weir by HTTP beside those by RTMP.
+//! weir beside other RTMP servers, on one machine and in one run; also weir by HTTP and RTSP beside those by RTMP.
 //!
 //! For each scenario ([`scenario`]) and round, every server is started afresh ([`servers`]), put under load by
 //! the program `load` ([`run`]) and ended, one after the other, so that whatever else the machine does falls on all

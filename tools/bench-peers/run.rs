@@ -30,13 +30,15 @@ pub(crate) fn load(
     command.arg(format!("--publishers={}", scenario.publishers)).arg(format!("--players={players}"));
     command.arg(format!("--seconds={seconds}")).arg(format!("--before={}", plan.before));
     command.args(scenario.flags).args(server.pids.iter().map(|pid| format!("--pid={pid}")));
-    let scheme = match by {
+    let form = match by {
         By::Rtmp => None,
-        By::Http => Some("http"),
-        By::WebSocket => Some("ws"),
+        By::Http => Some(("http", ".flv")),
+        By::WebSocket => Some(("ws", ".flv")),
+        By::Rtsp => Some(("rtsp", "")),
+        By::RtspOverUdp => Some(("rtspu", "")),
     };
-    if let Some(scheme) = scheme {
-        command.arg(format!("--play={scheme}://127.0.0.1:{}/live/bench.flv", server.port));
+    if let Some((scheme, extension)) = form {
+        command.arg(format!("--play={scheme}://127.0.0.1:{}/live/bench{extension}", server.port));
     }
     match scenario.is_file() {
         true => command.arg("--file").arg(format!("rtmp://127.0.0.1:{}/vod/{CLIP}", server.port)),

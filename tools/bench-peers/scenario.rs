@@ -35,6 +35,10 @@ pub(crate) enum By {
     Http,
     /// FLV in binary messages.
     WebSocket,
+    /// Interleaved packets.
+    Rtsp,
+    /// Datagrams.
+    RtspOverUdp,
 }
 
 /// Flags of weir, separated by spaces; none as shipped.
@@ -70,6 +74,12 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     Scenario { weir: ALL, ..scenario("1x1000", "1 x 1000", 1, 1000) },
     Scenario { weir: UNGATHERED, by: By::Http, ..scenario("http", "HTTP-FLV, 1 x 1000", 1, 1000) },
     Scenario { by: By::WebSocket, ..scenario("ws", "WebSocket, 1 x 1000", 1, 1000) },
+    Scenario { weir: UNGATHERED, by: By::Rtsp, ..scenario("rtsp", "RTSP over TCP, 1 x 500", 1, 500) },
+    Scenario {
+        weir: UNGATHERED,
+        by: By::RtspOverUdp,
+        ..scenario("rtsp-udp", "RTSP over UDP, 1 x 500", 1, 500)
+    },
     Scenario { weir: WITHOUT_GOP, ..scenario("200x0", "200 x 0", 200, 0) },
     Scenario { weir: WITHOUT_GOP, ..scenario("200x1", "200 x 1", 200, 1) },
     Scenario {
@@ -130,6 +140,8 @@ pub(crate) const BARS: &[Bar] = &[
     bar("CPU per GB sent, `--merge 350`", "1x1000", "weir --merge 350", Measure::CpuPerByte, 0.11),
     bar("CPU per GB sent, HTTP-FLV, 1 x 1000", "http", "weir", Measure::CpuPerByte, 0.85),
     bar("memory per player, HTTP-FLV, 1 x 1000", "http", "weir", Measure::Memory, 8.0),
+    bar("CPU per GB sent, RTSP over TCP, 1 x 500", "rtsp", "weir", Measure::CpuPerByte, 0.85),
+    bar("memory per player, RTSP over TCP, 1 x 500", "rtsp", "weir", Measure::Memory, 8.0),
     bar("CPU, 200 publishers, nobody watching", "200x0", "weir", Measure::Cpu, 0.9),
     bar("the same without a GOP, as nginx-rtmp", "200x0", "weir --gop-cache 0", Measure::Cpu, 0.9),
     bar("CPU per GB sent, 200 play a file", "vod", "weir", Measure::CpuPerByte, 1.0),

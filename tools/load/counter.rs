@@ -1,7 +1,11 @@
 //! A player that only counts bytes: the kernel throws them away unread.
 
-use crate::{http::PONG, line::SignOfLife, players::PlayerCounters};
-use mio::net::TcpStream;
+use crate::{
+    http::PONG,
+    line::{Parts, SignOfLife},
+    players::PlayerCounters,
+};
+use mio::net::{TcpStream, UdpSocket};
 use socket2::SockRef;
 use std::{
     io::{self, ErrorKind, Write},
@@ -12,6 +16,8 @@ use std::{
 /// A connection after its session.
 pub(crate) struct Counter {
     socket: TcpStream,
+    /// Of RTSP by UDP: where the packets of each track come, and where its reports go from.
+    tracks: Vec<(UdpSocket, UdpSocket)>,
     sign: SignOfLife,
     /// All bytes of the server, handshake included, as acknowledgements count them.
     received: u64,
@@ -23,32 +29,39 @@ pub(crate) struct Counter {
 
 impl Counter {
     /// What [`Line::into_parts`](crate::line::Line::into_parts) gives.
-    pub(crate) fn new((socket, sign, acknowledged, received): (TcpStream, SignOfLife, u64, u64)) -> Counter {
+    pub(crate) fn new(parts: Parts) -> Counter {
+        let Parts { socket, tracks, sign, acknowledged, received } = parts;
         // TCP acknowledges at once for those who only read, later for those who also write, as RTMP's players do. On
         // loopback, to acknowledge is to do a part of the server's work: the same part in all protocols, if the system
         // lets us choose.
         #[cfg(target_os = "linux")]
         drop(SockRef::from(&socket).set_tcp_quickack(false));
-        Counter { socket, sign, received, acknowledged, has_acknowledged: false }
+        Counter { socket, tracks, sign, received, acknowledged, has_acknowledged: false }
     }
 
     /// Takes what has come.
     pub(crate) fn count(&mut self, counters: &PlayerCounters) -> io::Result<()> {
-        let mut nowhere = [MaybeUninit::uninit(); 1 << 16];
-        loop {
-            match SockRef::from(&self.socket).recv_with_flags(&mut nowhere, MSG_TRUNC) {
-                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-                Ok(count) => {
-                    self.received += count as u64;
-                    counters.received.fetch_add(count as u64, Relaxed);
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
+        let before = self.received;
+        let result = self.take_all();
+        counters.received.fetch_add(self.received - before, Relaxed);
+        result?;
         if self.sign == SignOfLife::Acknowledgement && self.received - self.acknowledged > ACKNOWLEDGE_AFTER {
             self.acknowledge();
+        }
+        Ok(())
+    }
+
+    fn take_all(&mut self) -> io::Result<()> {
+        for (packets, _) in &self.tracks {
+            while let Some(count) = take_some(SockRef::from(packets))? {
+                self.received += count as u64;
+            }
+        }
+        while let Some(count) = take_some(SockRef::from(&self.socket))? {
+            if count == 0 {
+                return Err(ErrorKind::UnexpectedEof.into());
+            }
+            self.received += count as u64;
         }
         Ok(())
     }
@@ -64,6 +77,15 @@ impl Counter {
             }
             // A socket that cannot take a few bytes now is given the next ones.
             SignOfLife::Pong => drop(self.socket.write(&PONG)),
+            SignOfLife::Report if self.tracks.is_empty() => drop(self.socket.write(&FRAMED_REPORT)),
+            SignOfLife::Report => {
+                for (_, reports) in &self.tracks {
+                    // Those of the server, which nobody reads.
+                    while let Ok(Some(_)) = take_some(SockRef::from(reports)) {}
+                    // One that is lost is followed by others.
+                    drop(reports.send(&FRAMED_REPORT[4..]));
+                }
+            }
             SignOfLife::None => {}
         }
     }
@@ -80,8 +102,24 @@ impl Counter {
     }
 }
 
+/// Throws away a datagram, or what there is of a stream; how many bytes, if there was anything.
+fn take_some(socket: SockRef<'_>) -> io::Result<Option<usize>> {
+    let mut nowhere = [MaybeUninit::uninit(); 1 << 16];
+    loop {
+        match socket.recv_with_flags(&mut nowhere, MSG_TRUNC) {
+            Ok(count) => return Ok(Some(count)),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// An empty receiver report (RFC 3550, 6.4.2) in an interleaved frame of channel 1.
+const FRAMED_REPORT: [u8; 12] = [b'$', 1, 0, 8, 0x80, 201, 0, 1, b'l', b'o', b'a', b'd'];
+
 /// Half of the window that servers ask for.
 const ACKNOWLEDGE_AFTER: u64 = 1_250_000;
 
-/// Linux: take bytes off a TCP socket without copying them (tcp(7)).
+/// Linux: take bytes off a TCP socket without copying them (tcp(7)); of a datagram, its whole length (udp(7)).
 const MSG_TRUNC: i32 = 0x20;

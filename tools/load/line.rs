@@ -1,11 +1,17 @@
-//! A player's connection up to its tags, by RTMP or by HTTP.
+//! A player's connection up to its tags, by RTMP, HTTP or RTSP.
 //!
 //! In: readiness of the socket, in [`Line::next_tag`], which does all that can be done without waiting. Out: tags. Who
 //! does not want them any more takes the socket ([`Line::into_parts`]).
 //! Bounds: the tags of one read, beside what the readers of each protocol hold.
 
-use crate::http::{self, HttpUrl, PONG};
-use mio::{Interest, Registry, Token, net::TcpStream};
+use crate::{
+    http::{self, HttpUrl, PONG},
+    rtsp::{RtspLine, RtspUrl},
+};
+use mio::{
+    Interest, Registry, Token,
+    net::{TcpStream, UdpSocket},
+};
 use std::{
     collections::VecDeque,
     fmt,
@@ -23,6 +29,7 @@ use weir::{
 pub(crate) enum PlayUrl {
     Rtmp(RtmpUrl),
     Http(HttpUrl),
+    Rtsp(RtspUrl),
 }
 
 /// How somebody who reads nothing tells that it lives.
@@ -32,6 +39,8 @@ pub(crate) enum SignOfLife {
     Acknowledgement,
     /// By WebSocket's pongs.
     Pong,
+    /// By receiver reports.
+    Report,
     /// Its system acknowledges what comes.
     None,
 }
@@ -40,6 +49,19 @@ pub(crate) enum SignOfLife {
 pub(crate) enum Line {
     Rtmp(Box<RtmpLine>),
     Http(Box<HttpLine>),
+    Rtsp(Box<RtspLine>),
+}
+
+/// What is left of a line whose tags nobody wants any more.
+pub(crate) struct Parts {
+    pub(crate) socket: TcpStream,
+    /// Of RTSP by UDP: where the packets of each track come, and where its reports go from.
+    pub(crate) tracks: Vec<(UdpSocket, UdpSocket)>,
+    pub(crate) sign: SignOfLife,
+    /// Bytes that the server thinks are acknowledged.
+    pub(crate) acknowledged: u64,
+    /// Bytes that have come.
+    pub(crate) received: u64,
 }
 
 pub(crate) struct RtmpLine {
@@ -59,11 +81,33 @@ pub(crate) struct HttpLine {
 }
 
 impl PlayUrl {
+    /// Of `--play`.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(crate) fn parse(text: &str) -> Result<PlayUrl, String> {
+        if text.starts_with("rtsp") {
+            text.parse().map(PlayUrl::Rtsp)
+        } else {
+            text.parse().map(PlayUrl::Http)
+        }
+    }
+
+    /// The same place for the stream with that number.
+    pub(crate) fn numbered(&self, number: usize) -> PlayUrl {
+        match self {
+            PlayUrl::Rtmp(url) => PlayUrl::Rtmp(url.clone()),
+            PlayUrl::Http(url) => PlayUrl::Http(url.numbered(number)),
+            PlayUrl::Rtsp(url) => PlayUrl::Rtsp(url.numbered(number)),
+        }
+    }
+
     /// The first address of its host.
     pub(crate) fn resolve(&self) -> io::Result<SocketAddr> {
         let first = match self {
             PlayUrl::Rtmp(url) => (&*url.host, url.port).to_socket_addrs()?.next(),
             PlayUrl::Http(url) => url.authority.to_socket_addrs()?.next(),
+            PlayUrl::Rtsp(url) => url.authority.to_socket_addrs()?.next(),
         };
         first.ok_or_else(|| io::Error::new(ErrorKind::NotFound, "host has no address"))
     }
@@ -74,6 +118,7 @@ impl fmt::Display for PlayUrl {
         match self {
             PlayUrl::Rtmp(url) => url.fmt(f),
             PlayUrl::Http(url) => url.fmt(f),
+            PlayUrl::Rtsp(url) => url.fmt(f),
         }
     }
 }
@@ -92,6 +137,7 @@ impl Line {
                 let link = Link::new(socket, config, registry, token)?;
                 Line::Rtmp(Box::new(RtmpLine { link, url: url.clone() }))
             }
+            PlayUrl::Rtsp(url) => Line::Rtsp(Box::new(RtspLine::new(url, socket, registry, token)?)),
             PlayUrl::Http(url) => {
                 registry.register(&mut socket, token, Interest::READABLE | Interest::WRITABLE)?;
                 Line::Http(Box::new(HttpLine {
@@ -116,6 +162,7 @@ impl Line {
         match self {
             Line::Rtmp(line) => line.next_tag(buffer),
             Line::Http(line) => line.next_tag(buffer),
+            Line::Rtsp(line) => line.next_tag(buffer),
         }
     }
 
@@ -124,6 +171,7 @@ impl Line {
         match self {
             Line::Rtmp(line) => line.link.session().stats().bytes_in,
             Line::Http(line) => line.bytes_in,
+            Line::Rtsp(line) => line.bytes_in(),
         }
     }
 
@@ -131,17 +179,23 @@ impl Line {
     pub(crate) fn keep_alive(&mut self) {
         match self {
             Line::Http(line) if line.is_web_socket && line.unsent.is_empty() => line.unsent.extend(PONG),
+            Line::Rtsp(line) => line.keep_alive(),
             // The session answers pings, and acknowledges.
             _ => {}
         }
     }
 
-    /// The socket; how to tell that it lives; how many bytes the server thinks are acknowledged, and how many have come.
+    /// Tags come in the order in which they were published; by RTSP, those of each kind do.
+    pub(crate) fn is_ordered(&self) -> bool {
+        !matches!(self, Line::Rtsp(_))
+    }
+
+    /// Gives up the session.
     ///
     /// # Errors
     /// If the server does not read what the player must have said by now.
-    pub(crate) fn into_parts(self) -> Result<(TcpStream, SignOfLife, u64, u64), String> {
-        match self {
+    pub(crate) fn into_parts(self) -> Result<Parts, String> {
+        let (socket, sign, acknowledged, received) = match self {
             Line::Rtmp(mut line) => {
                 // Half an acknowledgement would spoil those that are going to be written past the session.
                 line.link.flush().map_err(|error| error.to_string())?;
@@ -150,7 +204,7 @@ impl Line {
                 }
                 let taken = line.link.session().stats().bytes_in;
                 let (socket, unread) = line.link.into_socket();
-                Ok((socket, SignOfLife::Acknowledgement, taken, taken + unread.len() as u64))
+                (socket, SignOfLife::Acknowledgement, taken, taken + unread.len() as u64)
             }
             Line::Http(mut line) => {
                 line.flush()?;
@@ -158,9 +212,11 @@ impl Line {
                     return Err("server does not read".into());
                 }
                 let sign = if line.is_web_socket { SignOfLife::Pong } else { SignOfLife::None };
-                Ok((line.socket, sign, line.bytes_in, line.bytes_in))
+                (line.socket, sign, line.bytes_in, line.bytes_in)
             }
-        }
+            Line::Rtsp(line) => return line.into_parts(),
+        };
+        Ok(Parts { socket, tracks: Vec::new(), sign, acknowledged, received })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Load on a live server: publishers and players, and whether everything arrived, and when.
 //!
-//! Works against any RTMP server, so that weir can be compared; players may play FLV by HTTP or WebSocket instead.
+//! Works against any RTMP server, so that weir can be compared; players may play FLV by HTTP or WebSocket instead, or RTSP.
 //! Publishers send a synthetic stream whose tags carry stamps ([`stream`]); all players join at once while it runs; then
 //! the measurement begins and lasts `--seconds`. Most players only count bytes, a few probes check every tag and measure
 //! delays ([`players`]).
@@ -17,13 +17,14 @@ mod http;
 mod line;
 mod players;
 mod publishers;
+mod rtp;
+mod rtsp;
 mod stream;
 mod system;
 
 use common::{Failure, Tool, value};
 use figures::{ENOUGH, Figures};
 use getopts::{Matches, Options};
-use http::HttpUrl;
 use indicatif::{ProgressBar, ProgressStyle};
 use line::PlayUrl;
 use players::{Findings, Hall, Manner, PlayerCounters, Seat};
@@ -69,7 +70,12 @@ fn main() -> ExitCode {
     flags.optopt("", "start", "the first timestamp in ms; they wrap at 2^32 (default 0)", "MS");
     flags.optopt("", "gop", "frames from keyframe to keyframe (default 60)", "N");
     flags.optopt("", "audio", "kbit/s of audio, 43 tags a second, 0 = video only (default 64)", "KBIT");
-    flags.optopt("", "play", "play FLV from here instead, by http:// or ws://", "URL");
+    flags.optopt(
+        "",
+        "play",
+        "play from here instead: FLV by http:// or ws://, RTSP by rtsp:// or (over UDP) rtspu://",
+        "URL",
+    );
     flags.optopt("", "threads", "threads for counting players (default 2)", "N");
     flags.optopt("", "before", "seconds that streams run before players join (default 0)", "S");
     flags.optflag("", "file", "play a file of the server, published by nobody; implies --probes 0");
@@ -95,7 +101,7 @@ fn main() -> ExitCode {
 struct Plan {
     url: RtmpUrl,
     /// Where players play, if it is not there.
-    play: Option<HttpUrl>,
+    play: Option<PlayUrl>,
     /// Nothing is published; `publishers` is 1 for the one stream there is.
     is_file: bool,
     publishers: usize,
@@ -118,22 +124,27 @@ struct Plan {
 impl Plan {
     fn parse(matches: &Matches) -> Result<Plan, Failure> {
         let is_file = matches.opt_present("file");
-        let play = matches
-            .opt_str("play")
-            .map(|url| url.parse().map_err(|error| Failure::Usage(format!("--play {url}: {error}"))));
+        let play = matches.opt_str("play").map(|url| {
+            PlayUrl::parse(&url).map_err(|error| Failure::Usage(format!("--play {url}: {error}")))
+        });
         if is_file && play.is_some() {
             return Err(Failure::Usage("--file plays by RTMP alone, without --play".into()));
         }
+        let play = play.transpose()?;
+        let (stalled, slow) = (value(matches, "stalled", 0)?, value(matches, "slow", 0)?);
+        if matches!(play, Some(PlayUrl::Rtsp(_))) && stalled + slow > 0 {
+            return Err(Failure::Usage("--stalled and --slow are not for players by RTSP".into()));
+        }
         Ok(Plan {
-            play: play.transpose()?,
+            play,
             url: matches.free[0].parse().map_err(|error: UrlError| Failure::Usage(error.to_string()))?,
             is_file,
             publishers: if is_file { 1 } else { value(matches, "publishers", 1)? },
             players: value(matches, "players", 10)?,
             // A file's stamps tell nothing of delays.
             probes: if is_file { 0 } else { value(matches, "probes", 4)? },
-            stalled: value(matches, "stalled", 0)?,
-            slow: value(matches, "slow", 0)?,
+            stalled,
+            slow,
             before: Duration::from_secs(value(matches, "before", 0)?),
             time: Duration::from_secs(value(matches, "seconds", 10)?),
             shape: shape(matches)?,
@@ -164,8 +175,8 @@ impl Plan {
     fn play_urls(&self, published: &[RtmpUrl]) -> Vec<PlayUrl> {
         match &self.play {
             None => published.iter().cloned().map(PlayUrl::Rtmp).collect(),
-            Some(url) if published.len() == 1 => vec![PlayUrl::Http(url.clone())],
-            Some(url) => (0..published.len()).map(|number| PlayUrl::Http(url.numbered(number))).collect(),
+            Some(url) if published.len() == 1 => vec![url.clone()],
+            Some(url) => (0..published.len()).map(|number| url.numbered(number)).collect(),
         }
     }
 
@@ -226,7 +237,9 @@ fn run(plan: &Plan) -> Result<Figures, Failure> {
     let server = resolve(&PlayUrl::Rtmp(plan.url.clone()))?;
     let play_server = play_urls.first().map_or(Ok(server), resolve)?;
     let total = plan.publishers * plan.players;
-    system::allow_files((plan.publishers + total + 64) as u64).map_err(Failure::Run)?;
+    // By UDP, two for each of two tracks as well.
+    let files = if matches!(&plan.play, Some(PlayUrl::Rtsp(url)) if url.is_udp) { 5 } else { 1 };
+    system::allow_files((plan.publishers + files * total + 64) as u64).map_err(Failure::Run)?;
     let epoch = Instant::now();
     let bar = progress_bar();
 

@@ -312,8 +312,9 @@ fn probe(
     findings: &mut Findings,
 ) -> Result<(), String> {
     let before = line.bytes_in();
+    let place = if line.is_ordered() { Place::Next } else { Place::Beside };
     while let Some(tag) = line.next_tag(buffer)? {
-        check(&tag, next, Place::Next, hall, findings);
+        check(&tag, next, place, hall, findings);
     }
     counters.received.fetch_add(line.bytes_in() - before, Relaxed);
     Ok(())
@@ -326,7 +327,9 @@ enum Place {
     First,
     /// Behind another one.
     Next,
-    /// The same, read late: its delay tells nothing.
+    /// Behind another one of its kind; that none is missing the line has seen.
+    Beside,
+    /// Behind another one, read late: its delay tells nothing.
     Late,
 }
 
@@ -340,7 +343,7 @@ fn check(tag: &Tag, next: &mut u64, place: Place, hall: &Hall, findings: &mut Fi
         Some(Ok(stamp)) => stamp,
     };
     findings.checked += 1;
-    if place != Place::First && stamp.sequence != *next {
+    if matches!(place, Place::Next | Place::Late) && stamp.sequence != *next {
         let expected = *next;
         findings.fault(|| format!("tag {} came where {expected} was due", stamp.sequence));
     }
