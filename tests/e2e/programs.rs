@@ -79,7 +79,7 @@ impl Server {
 
     /// Waits until its last log lines say so.
     pub(crate) fn wait_for_log(&mut self, text: &str) {
-        self.wait_until(text, |server| server.process.tail().contains(text));
+        self.wait_until(text, |server| server.process.printed().contains(text));
     }
 
     /// The URL of a live stream.
