@@ -350,9 +350,15 @@ impl Receiver {
         let times = self.held.iter().map(|(track, frame)| self.clocks.at(*track, frame.decoded_at));
         self.clocks.settle(times.min().unwrap_or(0));
         // In the order of time, as what follows is, but for delays on the way.
-        let mut held = core::mem::take(&mut self.held);
-        held.sort_by_key(|(track, frame)| self.clocks.at(*track, frame.decoded_at));
-        for (track, frame) in held {
+        let mut newest = alloc::vec![i64::MIN; self.tracks.len()];
+        let placed = core::mem::take(&mut self.held).into_iter().map(|(track, frame)| {
+            // Those of one track stay in their order, however its times go.
+            newest[track] = newest[track].max(self.clocks.at(track, frame.decoded_at));
+            (newest[track], track, frame)
+        });
+        let mut held: Vec<_> = placed.collect();
+        held.sort_by_key(|(at, ..)| *at);
+        for (_, track, frame) in held {
             self.write(track, frame);
         }
     }
